@@ -99,8 +99,13 @@ fn stale(view: &View<'_>) -> Vec<String> {
 
 fn refused(view: &View<'_>, verdict: Verdict) -> Vec<String> {
     let refusals = view.refusals(verdict);
+    let what = match verdict {
+        Verdict::CredentialProblem => "our credential is refused",
+        Verdict::Throttled => "we are throttled",
+        _ => "the control plane is not reachable the way we ask for it",
+    };
     let mut reasons = vec![format!(
-        "the platform answers at {} of {} vantages, only not to us: 0 confirmations of a failure",
+        "{what} at {} of {} vantages: nothing is known about the platform itself",
         refusals.len(),
         view.fresh.len()
     )];
