@@ -1,1 +1,30 @@
-//! placeholder
+//! The local cloud: the real SAM template, the real state machine and the real function binaries on one machine.
+//!
+//! moto plays AWS (one Python process), a [harness](harness) plays the Lambda service with the Lambda Runtime API, a
+//! proxy in front of moto can make a region go dark, and a clock of its own fires the deployed schedules. Everything
+//! listens on loopback only.
+//!
+//! Not simulated: the retries of an asynchronous invocation, dead-letter queues (moto accepts them, nothing is sent
+//! there), the evaluation of alarms, IAM, and the retry policies of schedules and rules.
+
+mod clock;
+mod cloud;
+mod deployment;
+mod error;
+pub mod harness;
+mod process;
+mod proxy;
+pub mod schedule;
+pub mod venv;
+
+pub use clock::FiredSchedule;
+pub use cloud::{
+    CloudOptions, Execution, ExecutionStatus, Invocation, LocalCloud, PublishedMessage,
+};
+pub use deployment::{
+    Bucket, Deployment, EventRule, Function, Queue, Resource, Schedule, SsmParameter, StateMachine,
+    Unsupported,
+};
+pub use error::CloudError;
+pub use harness::InvocationRecord;
+pub use proxy::AwsRequest;
