@@ -1,1 +1,19 @@
-//! placeholder
+//! Ports of the functions and their AWS adapters. Each port has an in-memory twin, so a handler is tested without AWS.
+
+pub mod buckets;
+pub mod documents;
+pub mod environment;
+pub mod executions;
+pub mod failure;
+pub mod keys;
+pub mod metrics;
+pub mod notices;
+pub mod parameters;
+pub mod ports;
+pub mod serve;
+pub mod store;
+
+pub use environment::Environment;
+pub use failure::Failure;
+pub use ports::Ports;
+pub use serve::{Invocation, serve};

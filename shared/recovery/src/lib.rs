@@ -1,2 +1,20 @@
-//! placeholder
+//! The domain of disaster recovery for Databricks workspaces. Pure: no I/O, no clock, no randomness of its own.
+
+pub mod activation;
+pub mod approval;
+pub mod baseline;
+pub mod failure;
+pub mod fence;
+pub mod incident;
+pub mod inventory;
+pub mod kind;
+pub mod ledger;
+pub mod plan;
+pub mod quartz;
+pub mod readiness;
+pub mod replication;
+pub mod report;
+pub mod run;
+pub mod site;
+pub mod state;
 pub mod verdict;

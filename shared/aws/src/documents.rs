@@ -1,0 +1,300 @@
+//! The documents of the store, typed: one way to read and one way to change each.
+
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use recovery::approval::Decision;
+use recovery::baseline::{Baseline, BaselinePointer};
+use recovery::failure::FailureName;
+use recovery::ledger::{Entry, LEDGER_FORMAT, Page, ReadPage};
+use recovery::plan::Plan;
+use recovery::run::RunDocument;
+use recovery::site::{ContentDigest, RunId, RunToken, SiteLabel};
+use recovery::state::{Refusal, State};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::store::{Stored, Written};
+use crate::{Failure, Ports, keys};
+
+/// How often a lost compare-and-swap is tried again before the state machine does.
+const SWAP_ATTEMPTS: u32 = 8;
+/// No stored document unpacks to more than this.
+const LARGEST_DOCUMENT: u64 = 512 * 1024 * 1024;
+
+/// What a change of a document leads to.
+pub enum Change<R> {
+    /// Write the document.
+    Write(R),
+    /// Nothing to write.
+    Keep(R),
+}
+
+impl Ports {
+    /// Reads a document; `None` if there is none.
+    ///
+    /// # Errors
+    /// `StateCorrupt` if it cannot be understood, or what the store said.
+    pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Failure> {
+        match self.store.get(key).await? {
+            Some(stored) => decode(key, &stored.bytes).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes a document that must not exist yet. Says whether it was written.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn create<T: Serialize + Sync>(&self, key: &str, document: &T) -> Result<Written, Failure> {
+        self.store.create(key, encode(document)?).await
+    }
+
+    /// Changes a document by compare-and-swap: `change` sees the newest version, as often as another writer is faster.
+    ///
+    /// # Errors
+    /// What `change` refused, `Conflict`, or what the store said.
+    pub async fn change<T, R>(
+        &self,
+        key: &str,
+        mut change: impl FnMut(&mut Option<T>) -> Result<Change<R>, Failure> + Send,
+    ) -> Result<R, Failure>
+    where
+        T: DeserializeOwned + Serialize + Send + Sync,
+        R: Send,
+    {
+        for _ in 0..SWAP_ATTEMPTS {
+            let stored: Option<Stored> = self.store.get(key).await?;
+            let mut document = match &stored {
+                Some(stored) => Some(decode(key, &stored.bytes)?),
+                None => None,
+            };
+            let result = match change(&mut document)? {
+                Change::Keep(result) => return Ok(result),
+                Change::Write(result) => result,
+            };
+            let Some(document) = document else {
+                return Err(Failure::internal(format!("nothing to write at {key}")));
+            };
+            let bytes = encode(&document)?;
+            let written = match &stored {
+                Some(stored) => self.store.replace(key, bytes, &stored.tag).await?,
+                None => self.store.create(key, bytes).await?,
+            };
+            if written == Written::Done {
+                return Ok(result);
+            }
+        }
+        Err(Failure::new(
+            FailureName::Conflict,
+            format!("{key} was changed by others {SWAP_ATTEMPTS} times in a row; try again"),
+        ))
+    }
+
+    /// Overwrites a document that only this function writes.
+    ///
+    /// # Errors
+    /// `Conflict`, or what the store said.
+    pub async fn put<T: Serialize + DeserializeOwned + Clone + Send + Sync>(&self, key: &str, document: &T) -> Result<(), Failure> {
+        self.change(key, |stored: &mut Option<serde_json::Value>| {
+            *stored = Some(serde_json::to_value(document).map_err(|e| Failure::internal(e.to_string()))?);
+            Ok(Change::Write(()))
+        })
+        .await
+    }
+
+    /// The plan, checked.
+    ///
+    /// # Errors
+    /// `InvalidPlan` with every problem.
+    pub async fn plan(&self) -> Result<Plan, Failure> {
+        let stored = self.store.get(keys::PLAN).await?.ok_or_else(|| {
+            Failure::new(FailureName::InvalidPlan, "there is no plan.json in the state bucket; upload one")
+        })?;
+        let plan = Plan::parse(&stored.bytes)?;
+        if plan.name != self.plan_name {
+            return Err(Failure::new(
+                FailureName::InvalidPlan,
+                format!("name: is {:?}; this stack serves {:?}", plan.name.as_str(), self.plan_name.as_str()),
+            ));
+        }
+        Ok(plan)
+    }
+
+    /// The state. A plan that never failed over has the initial one.
+    ///
+    /// # Errors
+    /// `StateCorrupt`, or what the store said.
+    pub async fn state(&self) -> Result<State, Failure> {
+        let state: Option<State> = self.read(keys::STATE).await?;
+        Ok(state.unwrap_or_else(|| State::initial(self.plan_name.clone())))
+    }
+
+    /// One transition of the state.
+    ///
+    /// # Errors
+    /// The refusal of the transition, `Conflict`, or what the store said.
+    pub async fn change_state<R: Send>(&self, mut change: impl FnMut(&mut State) -> Result<R, Refusal> + Send) -> Result<R, Failure> {
+        self.change(keys::STATE, |stored: &mut Option<State>| {
+            let before = stored.clone();
+            let mut state = stored.take().unwrap_or_else(|| State::initial(self.plan_name.clone()));
+            let result = change(&mut state)?;
+            let same = before.as_ref() == Some(&state);
+            *stored = Some(state);
+            Ok(if same { Change::Keep(result) } else { Change::Write(result) })
+        })
+        .await
+    }
+
+    /// Stops a function whose execution no longer holds the lock. To be called before each batch of work.
+    ///
+    /// # Errors
+    /// `LockLost`.
+    pub async fn require_lock(&self, run: &RunId, token: &RunToken) -> Result<State, Failure> {
+        let state = self.state().await?;
+        state.require_lock(run, token)?;
+        Ok(state)
+    }
+
+    /// A run's document.
+    ///
+    /// # Errors
+    /// `InvalidEvent` if there is no such run.
+    pub async fn run(&self, run: &RunId) -> Result<RunDocument, Failure> {
+        self.read(&keys::of_run(run, "run.json"))
+            .await?
+            .ok_or_else(|| Failure::new(FailureName::InvalidEvent, format!("there is no run {run}; see runs/ in the state bucket")))
+    }
+
+    /// Changes a run's document.
+    ///
+    /// # Errors
+    /// `InvalidEvent` if there is no such run, `Conflict`, or what the store said.
+    pub async fn change_run<R: Send>(&self, run: &RunId, mut change: impl FnMut(&mut RunDocument) -> R + Send) -> Result<R, Failure> {
+        self.change(&keys::of_run(run, "run.json"), |stored: &mut Option<RunDocument>| {
+            let document = stored
+                .as_mut()
+                .ok_or_else(|| Failure::new(FailureName::InvalidEvent, format!("there is no run {run}")))?;
+            let before = document.clone();
+            let result = change(document);
+            Ok(if before == *document { Change::Keep(result) } else { Change::Write(result) })
+        })
+        .await
+    }
+
+    /// Which baseline counts, if any.
+    ///
+    /// # Errors
+    /// `StateCorrupt`, or what the store said.
+    pub async fn baseline_pointer(&self) -> Result<Option<BaselinePointer>, Failure> {
+        self.read(keys::BASELINE).await
+    }
+
+    /// A baseline by its digest; its content is checked against it.
+    ///
+    /// # Errors
+    /// `NoBaseline` if it is gone, `StateCorrupt` if it is not what its name says.
+    pub async fn baseline(&self, digest: &ContentDigest) -> Result<Baseline, Failure> {
+        let key = keys::baseline(digest);
+        let stored = self
+            .store
+            .get(&key)
+            .await?
+            .ok_or_else(|| Failure::new(FailureName::NoBaseline, format!("the baseline {key} is gone")))?;
+        let mut json = Vec::new();
+        GzDecoder::new(stored.bytes.as_slice())
+            .take(LARGEST_DOCUMENT)
+            .read_to_end(&mut json)
+            .map_err(|e| Failure::new(FailureName::StateCorrupt, format!("{key} cannot be unpacked: {e}")))?;
+        let baseline: Baseline = decode(&key, &json)?;
+        if baseline.digest() == *digest {
+            Ok(baseline)
+        } else {
+            Err(Failure::new(FailureName::StateCorrupt, format!("{key} does not hold what its name says")))
+        }
+    }
+
+    /// Stores a baseline under its digest, unless it is there.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn store_baseline(&self, baseline: &Baseline) -> Result<ContentDigest, Failure> {
+        let digest = baseline.digest();
+        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+        packer
+            .write_all(&encode(baseline)?)
+            .and_then(|()| packer.finish())
+            .map_err(|e| Failure::internal(format!("packing a baseline: {e}")))
+            .map(|bytes| (keys::baseline(&digest), bytes))
+            .map(|(key, bytes)| async move { self.store.create(&key, bytes).await })?
+            .await?;
+        Ok(digest)
+    }
+
+    /// Adds a page to the ledger. Pages are never changed; the key holds the time and the invocation, so two passes at
+    /// once write two pages.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn add_to_ledger(&self, run: &RunId, site: SiteLabel, stage: &str, request_id: &str, entries: Vec<Entry>) -> Result<(), Failure> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let page = Page {
+            format_version: LEDGER_FORMAT,
+            run: run.clone(),
+            site,
+            stage: stage.to_owned(),
+            entries,
+        };
+        for number in 0..SWAP_ATTEMPTS {
+            let now = self.now().as_millisecond();
+            let key = keys::of_run(run, &format!("ledger/{stage}/{now:015}-{request_id}-{number}.json"));
+            if self.create(&key, &page).await? == Written::Done {
+                return Ok(());
+            }
+        }
+        Err(Failure::internal("a ledger page found no free key"))
+    }
+
+    /// Every page of a run's ledger, in order of the keys.
+    ///
+    /// # Errors
+    /// `StateCorrupt`, or what the store said.
+    pub async fn ledger(&self, run: &RunId) -> Result<Vec<ReadPage>, Failure> {
+        let mut pages = Vec::new();
+        for key in self.store.list(&keys::of_run(run, "ledger/")).await? {
+            pages.extend(self.read::<ReadPage>(&key).await?);
+        }
+        Ok(pages)
+    }
+
+    /// Every decision of a run.
+    ///
+    /// # Errors
+    /// `StateCorrupt`, or what the store said.
+    pub async fn decisions(&self, run: &RunId) -> Result<Vec<Decision>, Failure> {
+        let mut decisions = Vec::new();
+        for key in self.store.list(&keys::of_run(run, "decisions/")).await? {
+            decisions.extend(self.read::<Decision>(&key).await?);
+        }
+        decisions.sort_by_key(|d| d.at);
+        Ok(decisions)
+    }
+}
+
+fn encode<T: Serialize>(document: &T) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec_pretty(document).map_err(|e| Failure::internal(format!("encoding a document: {e}")))
+}
+
+fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Failure> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        Failure::new(
+            FailureName::StateCorrupt,
+            format!("{key} cannot be read by this version, at {}: {}", error.path(), error.inner()),
+        )
+    })
+}

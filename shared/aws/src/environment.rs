@@ -1,0 +1,72 @@
+//! What the deployed template gives a function.
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use recovery::failure::FailureName;
+use recovery::site::{PlanName, Region};
+use std::time::Duration;
+
+use crate::Failure;
+
+/// No AWS call of a function waits longer than this for one attempt; a region that is down must not stop a run.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
+/// Nor longer than this with its retries.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(12);
+/// Connecting takes milliseconds or is hopeless.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The environment variables of a function, all required.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Environment {
+    /// `PLAN_NAME`.
+    pub plan_name: PlanName,
+    /// `STATE_BUCKET`.
+    pub state_bucket: String,
+    /// `AWS_REGION`: the control region, or an observer's.
+    pub region: Region,
+    /// `NOTICES_TOPIC_ARN`: incident managers.
+    pub notices_topic: String,
+    /// `ESCALATION_TOPIC_ARN`: whom to wake when they do not answer.
+    pub escalation_topic: String,
+    /// `USERS_TOPIC_ARN`: the users of the workspace.
+    pub users_topic: String,
+    /// `STATE_MACHINE_ARN`: only the probe has it.
+    pub state_machine: Option<String>,
+}
+
+impl Environment {
+    /// Reads the variables through `variable`, so that a test needs no process environment.
+    ///
+    /// # Errors
+    /// `Internal` with the name of the variable that is missing.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
+        let required = |name: &str| {
+            variable(name).filter(|value| !value.is_empty()).ok_or_else(|| {
+                Failure::new(FailureName::Internal, format!("the environment variable {name} is not set; the template sets it"))
+            })
+        };
+        Ok(Self {
+            plan_name: PlanName::new(required("PLAN_NAME")?),
+            state_bucket: required("STATE_BUCKET")?,
+            region: Region::new(required("AWS_REGION")?),
+            notices_topic: required("NOTICES_TOPIC_ARN")?,
+            escalation_topic: required("ESCALATION_TOPIC_ARN")?,
+            users_topic: required("USERS_TOPIC_ARN")?,
+            state_machine: variable("STATE_MACHINE_ARN").filter(|arn| !arn.is_empty()),
+        })
+    }
+}
+
+/// The SDK's configuration with short, bounded waits.
+pub async fn sdk_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(OPERATION_TIMEOUT)
+                .build(),
+        )
+        .load()
+        .await
+}

@@ -1,0 +1,80 @@
+//! The keys of the state bucket and the paths of the parameters, in one place.
+
+use recovery::site::{ContentDigest, PlanName, RunId, SiteLabel};
+
+/// The plan.
+pub const PLAN: &str = "plan.json";
+/// The state.
+pub const STATE: &str = "state.json";
+/// Which baseline counts.
+pub const BASELINE: &str = "baselines/current.json";
+/// The newest replication measurement.
+pub const REPLICATION: &str = "replication/status.json";
+/// The open incident.
+pub const INCIDENT: &str = "incidents/current.json";
+/// The newest scheduled readiness.
+pub const READINESS: &str = "readiness/status.json";
+
+/// A baseline document.
+#[must_use]
+pub fn baseline(digest: &ContentDigest) -> String {
+    format!("baselines/{}.json.gz", digest.as_str())
+}
+
+/// The signals of a vantage.
+#[must_use]
+pub fn signals(vantage: &str) -> String {
+    format!("signals/{vantage}.json")
+}
+
+/// An incident.
+#[must_use]
+pub fn incident(id: &RunId) -> String {
+    format!("incidents/{id}.json")
+}
+
+/// A document of a run.
+#[must_use]
+pub fn of_run(run: &RunId, name: &str) -> String {
+    format!("runs/{run}/{name}")
+}
+
+/// The decision on exactly this.
+#[must_use]
+pub fn decision(run: &RunId, digest: &ContentDigest) -> String {
+    of_run(run, &format!("decisions/{}.json", digest.short()))
+}
+
+/// The URL of a site's workspace.
+#[must_use]
+pub fn workspace_url(plan: &PlanName, site: SiteLabel) -> String {
+    format!("/databricks-dr/{plan}/sites/{site}/workspace-url")
+}
+
+/// A site's credential: `observer` or `operator`.
+#[must_use]
+pub fn credential(plan: &PlanName, site: SiteLabel, role: &str) -> String {
+    format!("/databricks-dr/{plan}/sites/{site}/credentials/{role}")
+}
+
+/// The pointer to the active site.
+#[must_use]
+pub fn active_site(plan: &PlanName) -> String {
+    format!("/databricks-dr/{plan}/active-site")
+}
+
+/// The pointer to the active workspace.
+#[must_use]
+pub fn active_workspace_url(plan: &PlanName) -> String {
+    format!("/databricks-dr/{plan}/active-workspace-url")
+}
+
+/// The pointer to a warehouse at the active site. Parameter names allow letters, digits, `.`, `-` and `_`.
+#[must_use]
+pub fn active_warehouse(plan: &PlanName, name: &str) -> String {
+    let name: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
+        .collect();
+    format!("/databricks-dr/{plan}/active/warehouses/{name}/http-path")
+}

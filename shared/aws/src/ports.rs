@@ -1,0 +1,77 @@
+//! Everything a handler needs from outside, in one bundle.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use recovery::site::{PlanName, Region};
+
+use crate::environment::{Environment, sdk_config};
+use crate::notices::{MemoryNotices, Notices, SnsNotices};
+use crate::parameters::{MemoryParameters, Parameters, SsmParameters};
+use crate::store::{MemoryStore, S3Store, Store};
+use crate::Failure;
+
+/// The clock of the functions.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The ports of a function.
+#[derive(Clone)]
+pub struct Ports {
+    /// The plan that this stack serves.
+    pub plan_name: PlanName,
+    /// The region in which the function runs.
+    pub region: Region,
+    /// The state store.
+    pub store: Arc<dyn Store>,
+    /// SSM.
+    pub parameters: Arc<dyn Parameters>,
+    /// SNS.
+    pub notices: Arc<dyn Notices>,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl Ports {
+    /// The ports of a deployed function, and what is left of AWS for those who need more.
+    ///
+    /// # Errors
+    /// A variable of the environment that is missing.
+    pub async fn from_environment() -> Result<(Self, Environment, aws_config::SdkConfig), Failure> {
+        let environment = Environment::read(|name| std::env::var(name).ok())?;
+        let config = sdk_config().await;
+        let ports = Self {
+            plan_name: environment.plan_name.clone(),
+            region: environment.region.clone(),
+            store: Arc::new(S3Store::new(aws_sdk_s3::Client::new(&config), environment.state_bucket.clone())),
+            parameters: Arc::new(SsmParameters::new(config.clone())),
+            notices: Arc::new(SnsNotices::new(
+                aws_sdk_sns::Client::new(&config),
+                environment.notices_topic.clone(),
+                environment.escalation_topic.clone(),
+            )),
+            clock: Arc::new(Timestamp::now),
+        };
+        Ok((ports, environment, config))
+    }
+
+    /// In-memory twins, for tests of handlers.
+    #[must_use]
+    pub fn in_memory(plan_name: PlanName, region: Region, clock: Clock) -> (Self, MemoryStore, MemoryParameters, MemoryNotices) {
+        let (store, parameters, notices) = (MemoryStore::default(), MemoryParameters::default(), MemoryNotices::default());
+        let ports = Self {
+            plan_name,
+            region,
+            store: Arc::new(store.clone()),
+            parameters: Arc::new(parameters.clone()),
+            notices: Arc::new(notices.clone()),
+            clock,
+        };
+        (ports, store, parameters, notices)
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+}

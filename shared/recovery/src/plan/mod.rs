@@ -1,0 +1,239 @@
+//! The plan: one protected pair of sites, its objectives and its policies.
+//!
+//! A plan is read from `plan.json` in the state bucket. It names no URL and no secret: those live in SSM.
+
+mod check;
+mod units;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::check::{PlanError, PlanProblem};
+pub use self::units::{Percent, Seconds};
+use crate::kind::Kind;
+use crate::site::{DataSetName, PlanName, Region, SiteLabel, WorkspaceId};
+use crate::verdict::Policy;
+
+/// The version of the plan's format that this code reads.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// The document that describes one protected pair of sites, its objectives and its policies.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Always 1 for this format.
+    pub format_version: u32,
+    /// 1 to 40 of `a-z`, `0-9` and `-`; the same as the stack's parameter `PlanName`.
+    pub name: PlanName,
+    /// Where the stack runs and keeps its state. Never the primary's region; a third region is best.
+    pub control_region: Region,
+    /// The two sites.
+    pub sites: Sites,
+    /// What the business asked for.
+    pub objectives: Objectives,
+    /// How a disaster is told from noise.
+    pub detection: Detection,
+    /// The kinds of objects that are fenced and restored.
+    pub kinds: Vec<Kind>,
+    /// The data whose replication is watched.
+    #[serde(default)]
+    pub data_sets: Vec<DataSet>,
+    /// When a capture is trusted.
+    pub baseline: BaselinePolicy,
+    /// Who is asked, how often and how long.
+    pub approval: ApprovalPolicy,
+    /// When a failover may go on although the old site is not verified.
+    pub fence: FencePolicy,
+    /// Pace and patience of the activation.
+    pub activation: ActivationPolicy,
+    /// What must hold at the target before the commit.
+    pub validation: ValidationPolicy,
+    /// How long automatic starts are blocked after a run ended. People may still start one.
+    pub cool_down_seconds: Seconds,
+}
+
+/// The two sites of the pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sites {
+    /// The home of the active role.
+    pub primary: Site,
+    /// The home of the standby role.
+    pub secondary: Site,
+}
+
+impl Sites {
+    /// The site with this label.
+    #[must_use]
+    pub const fn get(&self, label: SiteLabel) -> &Site {
+        match label {
+            SiteLabel::Primary => &self.primary,
+            SiteLabel::Secondary => &self.secondary,
+        }
+    }
+}
+
+/// One workspace and its region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// The workspace's AWS region.
+    pub region: Region,
+    /// The workspace's numeric id. Before any write it is compared with what the workspace says of itself.
+    pub workspace_id: WorkspaceId,
+}
+
+/// What the business asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Objectives {
+    /// Recovery time objective.
+    pub rto_seconds: Seconds,
+    /// Recovery point objective of a data set that names none of its own.
+    pub rpo_seconds: Seconds,
+}
+
+/// How a disaster is told from noise.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Detection {
+    /// The regions in which the probe is deployed. The control region must be one of them.
+    pub vantages: Vec<Region>,
+    /// How signals add up to a verdict.
+    pub policy: Policy,
+    /// No probe waits longer than this.
+    pub probe_timeout_seconds: Seconds,
+    /// A healthy answer slower than this, in milliseconds, is `Degraded`.
+    pub latency_objective_ms: u64,
+}
+
+/// One set of data whose replication is watched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataSet {
+    /// Unique in the plan.
+    pub name: DataSetName,
+    /// The bucket that each site writes and reads.
+    pub buckets: Buckets,
+    /// The id of the S3 replication rule from primary to secondary, if its CloudWatch metrics are to be read too.
+    #[serde(default)]
+    pub replication_rule: Option<String>,
+    /// The objective of this data set, if it differs from the plan's.
+    #[serde(default)]
+    pub rpo_seconds: Option<Seconds>,
+}
+
+/// The buckets of a data set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Buckets {
+    /// The bucket in the primary's region.
+    pub primary: String,
+    /// The bucket in the secondary's region.
+    pub secondary: String,
+}
+
+impl Buckets {
+    /// The bucket at this site.
+    #[must_use]
+    pub fn get(&self, label: SiteLabel) -> &str {
+        match label {
+            SiteLabel::Primary => &self.primary,
+            SiteLabel::Secondary => &self.secondary,
+        }
+    }
+}
+
+/// When a capture is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BaselinePolicy {
+    /// A capture that would lose more than this share of the live jobs is kept as a candidate and reported.
+    pub max_live_loss_percent: Percent,
+    /// A baseline older than this is named in the evidence.
+    pub max_age_seconds: Seconds,
+}
+
+/// What an approval that nobody answered means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum OnExpiry {
+    /// The run ends in `ApprovalExpired` and the escalation topic is told.
+    Decline,
+}
+
+/// Who is asked, how often and how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApprovalPolicy {
+    /// After this the request expires.
+    pub expires_after_seconds: Seconds,
+    /// A reminder goes out this often.
+    pub remind_every_seconds: Seconds,
+    /// After this the escalation topic is told, once.
+    pub escalate_after_seconds: Seconds,
+    /// How often the state machine looks for the decision.
+    pub poll_seconds: Seconds,
+    /// The outcome of an expired request.
+    pub on_expiry: OnExpiry,
+}
+
+/// When a failover may go on although the old site is not verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FencePolicy {
+    /// The pause between two passes of a run.
+    pub poll_seconds: Seconds,
+    /// A failover goes on when the old site could not be reached for this long. The fence stays and is watched.
+    pub proceed_when_unreachable_for_seconds: Seconds,
+    /// A reachable site that is not verified after this ends the run in `FenceUnverified`.
+    pub give_up_after_seconds: Seconds,
+    /// No call to the old site waits longer than this.
+    pub call_timeout_seconds: Seconds,
+}
+
+/// Pace and patience of the activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ActivationPolicy {
+    /// The pause between two looks at what is starting.
+    pub poll_seconds: Seconds,
+    /// A phase that is not done after this ends the run; it can be resumed.
+    pub give_up_after_seconds: Seconds,
+}
+
+/// What must hold at the target before the commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ValidationPolicy {
+    /// Statements that run at the target.
+    #[serde(default)]
+    pub statements: Vec<StatementCheck>,
+    /// No single statement may take longer than this, a cold warehouse included.
+    pub statement_timeout_seconds: Seconds,
+}
+
+/// A statement that must succeed at the target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StatementCheck {
+    /// The name of the warehouse that runs it. Running it starts the warehouse.
+    pub warehouse: String,
+    /// The statement.
+    pub sql: String,
+    /// The first value of the first row, as text, if it matters.
+    #[serde(default)]
+    pub expect: Option<String>,
+}
+
+impl Plan {
+    /// The objective of a data set.
+    #[must_use]
+    pub fn objective_of(&self, data_set: &DataSet) -> Seconds {
+        data_set.rpo_seconds.unwrap_or(self.objectives.rpo_seconds)
+    }
+
+    /// The kinds that are protected, in the order of activation.
+    pub fn protected_kinds(&self) -> impl Iterator<Item = Kind> + '_ {
+        Kind::ALL.into_iter().filter(|kind| self.kinds.contains(kind))
+    }
+}

@@ -1,0 +1,355 @@
+//! A run: its stages, its outcome, and where a resumed one goes on.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::approval::ApprovalAnswer;
+use crate::baseline::BaselinePointer;
+use crate::failure::FailureName;
+use crate::fence::FenceAnswer;
+use crate::readiness::ReadinessAnswer;
+use crate::replication::ReplicationStatus;
+use crate::site::{PlanName, RunId, RunToken, SiteLabel};
+use crate::verdict::Verdict;
+
+/// The version of `runs/<id>/run.json`.
+pub const RUN_FORMAT: u32 = 1;
+
+/// What a run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Unplanned move away from a site that may be unreachable.
+    Failover,
+}
+
+/// A stage of a run, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Stage {
+    /// Plan, lock, evidence.
+    Begin,
+    /// Is the target ready?
+    Readiness,
+    /// A human decides.
+    Approval,
+    /// The old site is fenced as far as it can be reached.
+    Fence,
+    /// Is the target still ready?
+    Recheck,
+    /// Pools.
+    Pools,
+    /// Clusters and warehouses.
+    Compute,
+    /// Does the target work?
+    Validation,
+    /// The compare-and-swap.
+    Commit,
+    /// Concurrent runs of jobs.
+    JobConcurrency,
+    /// Interrupted runs.
+    OneTimeRuns,
+    /// Schedules.
+    Schedules,
+    /// Pointers and URLs.
+    Endpoints,
+}
+
+/// The named end of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Everything that was promised holds.
+    Completed,
+    /// A human said no.
+    Declined,
+    /// Nobody answered in time.
+    ApprovalExpired,
+    /// Another run took the lock.
+    Preempted,
+    /// The target is not ready.
+    NotReady,
+    /// The old site is reachable and could not be verified as quiet.
+    FenceUnverified,
+    /// The target did not prove to work.
+    ValidationFailed,
+    /// An operator ended it.
+    Abandoned,
+    /// The execution was stopped or timed out.
+    Stopped,
+    /// Anything else; the reason says what.
+    Failed,
+}
+
+impl Outcome {
+    /// The name as the state machine and people see it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "Completed",
+            Self::Declined => "Declined",
+            Self::ApprovalExpired => "ApprovalExpired",
+            Self::Preempted => "Preempted",
+            Self::NotReady => "NotReady",
+            Self::FenceUnverified => "FenceUnverified",
+            Self::ValidationFailed => "ValidationFailed",
+            Self::Abandoned => "Abandoned",
+            Self::Stopped => "Stopped",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+/// One passage through a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageRecord {
+    /// Which stage.
+    pub stage: Stage,
+    /// In which attempt of the run (a resume is a new attempt).
+    pub attempt: u32,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it was done.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What was known when the run began. Nothing later changes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// The verdict on the old site.
+    pub verdict: Option<Verdict>,
+    /// Whether that verdict is one that calls for action.
+    pub actionable: bool,
+    /// When the failure began.
+    pub failing_since: Option<Timestamp>,
+    /// What the probes saw.
+    pub signals: Vec<String>,
+    /// The baseline that will be restored.
+    pub baseline: BaselinePointer,
+    /// How far the data is behind.
+    pub replication: Option<ReplicationStatus>,
+    /// The workspace URLs at that moment.
+    pub workspace_urls: BTreeMap<SiteLabel, String>,
+}
+
+/// `runs/<id>/run.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunDocument {
+    /// Always [`RUN_FORMAT`].
+    pub format_version: u32,
+    /// The run.
+    pub run: RunId,
+    /// The plan.
+    pub plan: PlanName,
+    /// What it does.
+    pub mode: Mode,
+    /// 1, and one more for each resume.
+    pub attempt: u32,
+    /// The execution that acts for it now.
+    pub token: RunToken,
+    /// The site that is left.
+    pub from: SiteLabel,
+    /// The site that becomes active.
+    pub target: SiteLabel,
+    /// When the first attempt began.
+    pub begun_at: Timestamp,
+    /// What was known then.
+    pub evidence: Evidence,
+    /// Every passage through a stage.
+    pub stages: Vec<StageRecord>,
+    /// When the target became the active site.
+    pub committed_at: Option<Timestamp>,
+    /// How it ended; none while it is under way.
+    pub outcome: Option<Outcome>,
+    /// The end in one sentence.
+    pub reason: Option<String>,
+    /// When it ended.
+    pub closed_at: Option<Timestamp>,
+}
+
+/// Where an execution goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResumeAt {
+    /// From the evidence on.
+    Readiness,
+    /// It was approved: from the fence on.
+    Fence,
+    /// The target is the active site: only forward.
+    Committed,
+}
+
+impl RunDocument {
+    /// Notes that a stage began, once per attempt.
+    pub fn enter(&mut self, stage: Stage, now: Timestamp) {
+        let attempt = self.attempt;
+        if !self.stages.iter().any(|s| s.stage == stage && s.attempt == attempt) {
+            self.stages.push(StageRecord {
+                stage,
+                attempt,
+                started_at: now,
+                finished_at: None,
+            });
+        }
+    }
+
+    /// Notes that a stage of this attempt is done, once.
+    pub fn finish(&mut self, stage: Stage, now: Timestamp) {
+        self.enter(stage, now);
+        let attempt = self.attempt;
+        for record in &mut self.stages {
+            if record.stage == stage && record.attempt == attempt {
+                record.finished_at.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Whether a stage was done in any attempt.
+    #[must_use]
+    pub fn is_finished(&self, stage: Stage) -> bool {
+        self.stages.iter().any(|s| s.stage == stage && s.finished_at.is_some())
+    }
+
+    /// Where a resumed run goes on: every stage can be repeated, so it starts at the last door that need not be passed
+    /// again.
+    #[must_use]
+    pub fn resume_at(&self) -> ResumeAt {
+        if self.committed_at.is_some() {
+            ResumeAt::Committed
+        } else if self.is_finished(Stage::Approval) {
+            ResumeAt::Fence
+        } else {
+            ResumeAt::Readiness
+        }
+    }
+
+    /// Opens the next attempt.
+    ///
+    /// # Errors
+    /// The reason why this run cannot be resumed.
+    pub fn reopen(&mut self, token: RunToken) -> Result<(), String> {
+        match self.outcome {
+            Some(Outcome::Completed | Outcome::Abandoned) => Err(format!(
+                "run {} ended in {}; only a run that waits for something can be resumed",
+                self.run,
+                self.outcome.map_or("", Outcome::as_str)
+            )),
+            _ => {
+                if self.token != token {
+                    self.token = token;
+                    self.attempt = self.attempt.saturating_add(1);
+                }
+                self.outcome = None;
+                self.reason = None;
+                self.closed_at = None;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The state machine's answer of a validation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ValidationAnswer {
+    /// Every check held.
+    Passed,
+    /// At least one did not.
+    Failed,
+}
+
+/// How an execution ended and why, from what the state machine hands over.
+#[must_use]
+pub fn outcome_of(machine_state: &Value) -> (Outcome, String) {
+    if let Some(error) = machine_state.get("error") {
+        return of_error(error);
+    }
+    let last = machine_state.get("last").and_then(|l| l.get("Payload"));
+    let answer = last.and_then(|l| l.get("answer")).and_then(Value::as_str).unwrap_or("");
+    let reason = last.and_then(|l| l.get("reason")).and_then(Value::as_str);
+    let is = |known: &dyn erased::Answer| known.matches(answer);
+    let (outcome, standard) = if answer == "Switched" {
+        (Outcome::Completed, "every stage was done and read back")
+    } else if is(&ApprovalAnswer::Declined) {
+        (Outcome::Declined, "the approver declined")
+    } else if is(&ApprovalAnswer::Expired) {
+        (Outcome::ApprovalExpired, "nobody decided in time")
+    } else if is(&ReadinessAnswer::NotReady) {
+        (Outcome::NotReady, "the target is not ready")
+    } else if is(&FenceAnswer::FenceUnverified) {
+        (Outcome::FenceUnverified, "the old site is reachable and did not become quiet")
+    } else if is(&ValidationAnswer::Failed) {
+        (Outcome::ValidationFailed, "the target did not pass its checks")
+    } else {
+        (Outcome::Failed, "the execution ended at an answer that nobody foresaw")
+    };
+    (outcome, reason.unwrap_or(standard).to_owned())
+}
+
+/// Compares an answer in the state with the name under which serde writes an enum value: no second list of names.
+mod erased {
+    use serde::Serialize;
+
+    pub(super) trait Answer {
+        fn matches(&self, text: &str) -> bool;
+    }
+
+    impl<T: Serialize> Answer for T {
+        fn matches(&self, text: &str) -> bool {
+            serde_json::to_value(self).is_ok_and(|v| v.as_str() == Some(text))
+        }
+    }
+}
+
+fn of_error(error: &Value) -> (Outcome, String) {
+    let text = |field: &str| error.get(field).and_then(Value::as_str).unwrap_or("");
+    let name = text("Error");
+    // A function's failure arrives as JSON text: {"errorType", "errorMessage"}.
+    let cause = serde_json::from_str::<Value>(text("Cause"))
+        .ok()
+        .and_then(|c| c.get("errorMessage").and_then(Value::as_str).map(str::to_owned))
+        .unwrap_or_else(|| text("Cause").to_owned());
+    let outcome = if name == FailureName::LockLost.as_str() {
+        Outcome::Preempted
+    } else {
+        Outcome::Failed
+    };
+    (outcome, format!("{name}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_answer_that_ends_a_run_has_its_outcome() {
+        for (answer, outcome) in [
+            ("Switched", Outcome::Completed),
+            ("Declined", Outcome::Declined),
+            ("Expired", Outcome::ApprovalExpired),
+            ("NotReady", Outcome::NotReady),
+            ("FenceUnverified", Outcome::FenceUnverified),
+            ("Failed", Outcome::ValidationFailed),
+            ("Continue", Outcome::Failed),
+            ("", Outcome::Failed),
+        ] {
+            let state = json!({"last": {"Payload": {"answer": answer}}});
+            assert_eq!(outcome_of(&state).0, outcome, "{answer}");
+        }
+    }
+
+    #[test]
+    fn an_error_wins_over_an_older_answer_and_its_message_is_kept() {
+        let state = json!({
+            "last": {"Payload": {"answer": "Switched"}},
+            "error": {"Error": "UnknownMode", "Cause": "{\"errorType\":\"UnknownMode\",\"errorMessage\":\"no mode 'x'\"}"},
+        });
+        assert_eq!(outcome_of(&state), (Outcome::Failed, "UnknownMode: no mode 'x'".into()));
+        let state = json!({"error": {"Error": "LockLost", "Cause": "gone"}});
+        assert_eq!(outcome_of(&state), (Outcome::Preempted, "LockLost: gone".into()));
+    }
+}

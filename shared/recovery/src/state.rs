@@ -1,0 +1,363 @@
+//! `state.json`: which site is active, who holds the lock, which fences stand. Pure transitions; the caller writes the
+//! result by compare-and-swap and starts again from a fresh read when it lost.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::run::Mode;
+use crate::site::{Epoch, PlanName, RunId, RunToken, SiteLabel};
+
+/// The version of the state's format that this code reads and writes.
+pub const STATE_FORMAT: u32 = 1;
+
+/// The shared truth of one plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Always [`STATE_FORMAT`].
+    pub format_version: u32,
+    /// The plan this state belongs to.
+    pub plan: PlanName,
+    /// The site that has the active role.
+    pub active_site: SiteLabel,
+    /// Grows at every commit.
+    pub epoch: Epoch,
+    /// The run that may change things now.
+    pub lock: Option<Lock>,
+    /// The fences that stand. Only an operator lifts one.
+    pub fences: BTreeMap<SiteLabel, Fence>,
+    /// The switch that blocks every start.
+    pub hold: Option<Hold>,
+    /// Until then nothing starts by itself. A cool-down is not a lock.
+    pub cool_down_until: Option<Timestamp>,
+    /// The newest commit.
+    pub last_commit: Option<Commit>,
+}
+
+/// The right to change things, held by one run through one execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// The run.
+    pub run: RunId,
+    /// The execution that acts for it.
+    pub token: RunToken,
+    /// What the run does.
+    pub mode: Mode,
+    /// Since when.
+    pub taken_at: Timestamp,
+}
+
+/// A standing fence: a fact until lifted on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fence {
+    /// The run that raised it.
+    pub run: RunId,
+    /// Since when.
+    pub since: Timestamp,
+    /// When a pass first found everything quiet by reading the site.
+    pub verified_at: Option<Timestamp>,
+    /// Since when no pass has reached the site, if the last one did not.
+    pub unreachable_since: Option<Timestamp>,
+}
+
+/// An operator's "do not start anything".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hold {
+    /// Who set it.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A commit: the compare-and-swap that made a site the active one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Commit {
+    /// The run that committed.
+    pub run: RunId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why a transition was refused.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// A hold blocks every start.
+    #[error("a hold by {who} since {since} blocks every start ({why}); release it with operate `release`")]
+    Held {
+        /// Who set the hold.
+        who: String,
+        /// Why.
+        why: String,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// Another run is under way.
+    #[error("run {run} holds the lock since {since}; wait for it, or end it with operate `abandon`")]
+    Locked {
+        /// The run.
+        run: RunId,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The caller is not, or no longer, the holder of the lock.
+    #[error("run {run} does not hold the lock with this token; its execution must stop acting")]
+    LockLost {
+        /// The caller's run.
+        run: RunId,
+    },
+    /// A fence can only be lifted when no run is under way and the site is not needed as fenced.
+    #[error("no fence stands on the {site} site")]
+    NoFence {
+        /// The site.
+        site: SiteLabel,
+    },
+}
+
+impl State {
+    /// The state of a plan that never failed over.
+    #[must_use]
+    pub const fn initial(plan: PlanName) -> Self {
+        Self {
+            format_version: STATE_FORMAT,
+            plan,
+            active_site: SiteLabel::Primary,
+            epoch: Epoch::first(),
+            lock: None,
+            fences: BTreeMap::new(),
+            hold: None,
+            cool_down_until: None,
+            last_commit: None,
+        }
+    }
+
+    /// Takes the lock. Asking again with the same run and token changes nothing, so a lost answer does no harm.
+    ///
+    /// # Errors
+    /// [`Refusal::Held`] or [`Refusal::Locked`].
+    pub fn take_lock(&mut self, run: &RunId, token: &RunToken, mode: Mode, now: Timestamp) -> Result<(), Refusal> {
+        if let Some(lock) = &self.lock {
+            if lock.run == *run && lock.token == *token {
+                return Ok(());
+            }
+            return Err(Refusal::Locked {
+                run: lock.run.clone(),
+                since: lock.taken_at,
+            });
+        }
+        if let Some(hold) = &self.hold {
+            return Err(Refusal::Held {
+                who: hold.who.clone(),
+                why: hold.why.clone(),
+                since: hold.since,
+            });
+        }
+        self.lock = Some(Lock {
+            run: run.clone(),
+            token: token.clone(),
+            mode,
+            taken_at: now,
+        });
+        Ok(())
+    }
+
+    /// Whether this execution still may act for this run.
+    ///
+    /// # Errors
+    /// [`Refusal::LockLost`].
+    pub fn require_lock(&self, run: &RunId, token: &RunToken) -> Result<(), Refusal> {
+        match &self.lock {
+            Some(lock) if lock.run == *run && lock.token == *token => Ok(()),
+            _ => Err(Refusal::LockLost { run: run.clone() }),
+        }
+    }
+
+    /// Gives the lock back if this execution holds it; else nothing changes. Says whether it did.
+    pub fn release_lock(&mut self, run: &RunId, token: &RunToken) -> bool {
+        let held = self.require_lock(run, token).is_ok();
+        if held {
+            self.lock = None;
+        }
+        held
+    }
+
+    /// Makes the fence a fact. A fence that stands keeps its beginning and gets the newer run.
+    ///
+    /// # Errors
+    /// [`Refusal::LockLost`].
+    pub fn raise_fence(&mut self, site: SiteLabel, run: &RunId, token: &RunToken, now: Timestamp) -> Result<(), Refusal> {
+        self.require_lock(run, token)?;
+        self.fences
+            .entry(site)
+            .and_modify(|fence| fence.run = run.clone())
+            .or_insert_with(|| Fence {
+                run: run.clone(),
+                since: now,
+                verified_at: None,
+                unreachable_since: None,
+            });
+        Ok(())
+    }
+
+    /// Lifts a fence: an act of its own, by an operator.
+    ///
+    /// # Errors
+    /// [`Refusal::Locked`] while a run is under way, [`Refusal::NoFence`] if none stands.
+    pub fn lift_fence(&mut self, site: SiteLabel) -> Result<Fence, Refusal> {
+        if let Some(lock) = &self.lock {
+            return Err(Refusal::Locked {
+                run: lock.run.clone(),
+                since: lock.taken_at,
+            });
+        }
+        self.fences.remove(&site).ok_or(Refusal::NoFence { site })
+    }
+
+    /// The one transition that makes `target` the active site and grows the epoch. Asking again for the same run changes
+    /// nothing. Returns the commit that stands.
+    ///
+    /// # Errors
+    /// [`Refusal::LockLost`].
+    pub fn commit(&mut self, target: SiteLabel, run: &RunId, token: &RunToken, now: Timestamp) -> Result<Commit, Refusal> {
+        self.require_lock(run, token)?;
+        if let Some(done) = &self.last_commit
+            && done.run == *run
+            && self.active_site == target
+        {
+            return Ok(done.clone());
+        }
+        let commit = Commit {
+            run: run.clone(),
+            at: now,
+        };
+        self.active_site = target;
+        self.epoch = self.epoch.next();
+        self.last_commit = Some(commit.clone());
+        Ok(commit)
+    }
+
+    /// Why nothing may start by itself now, if so. People may start during a cool-down.
+    #[must_use]
+    pub fn automatic_start_blocked(&self, now: Timestamp) -> Option<String> {
+        if let Some(hold) = &self.hold {
+            return Some(format!("blocked: hold by {} ({})", hold.who, hold.why));
+        }
+        if let Some(lock) = &self.lock {
+            return Some(format!("blocked: run {} is under way", lock.run));
+        }
+        match self.cool_down_until {
+            Some(until) if until > now => Some(format!("blocked: cool-down until {until}")),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn run(name: &str) -> (RunId, RunToken) {
+        (RunId::new(name), RunToken::new(format!("arn:{name}")))
+    }
+
+    #[test]
+    fn a_second_run_cannot_take_the_lock_and_a_zombie_cannot_commit() {
+        let mut state = State::initial(PlanName::new("p"));
+        let (a, ta) = run("a");
+        let (b, tb) = run("b");
+        state.take_lock(&a, &ta, Mode::Failover, at(1)).unwrap();
+        state.take_lock(&a, &ta, Mode::Failover, at(2)).unwrap();
+        assert!(matches!(
+            state.take_lock(&b, &tb, Mode::Failover, at(3)),
+            Err(Refusal::Locked { .. })
+        ));
+        assert!(state.release_lock(&a, &ta));
+        state.take_lock(&b, &tb, Mode::Failover, at(4)).unwrap();
+        assert!(state.commit(SiteLabel::Secondary, &a, &ta, at(5)).is_err());
+        assert!(state.raise_fence(SiteLabel::Primary, &a, &ta, at(5)).is_err());
+        assert!(!state.release_lock(&a, &ta));
+        assert_eq!(state.active_site, SiteLabel::Primary);
+    }
+
+    #[test]
+    fn a_hold_blocks_every_start_and_a_cool_down_only_automatic_ones() {
+        let mut state = State::initial(PlanName::new("p"));
+        let (a, ta) = run("a");
+        state.cool_down_until = Some(at(10));
+        assert!(state.automatic_start_blocked(at(9)).is_some());
+        assert!(state.automatic_start_blocked(at(10)).is_none());
+        state.hold = Some(Hold { who: "w".into(), why: "y".into(), since: at(1) });
+        assert!(matches!(
+            state.take_lock(&a, &ta, Mode::Failover, at(20)),
+            Err(Refusal::Held { .. })
+        ));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Act {
+        Take(u8, u8),
+        Release(u8, u8),
+        Fence(u8, u8),
+        Commit(u8, u8),
+        Lift,
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let who = || (0u8..3, 0u8..2);
+        prop_oneof![
+            who().prop_map(|(r, t)| Act::Take(r, t)),
+            who().prop_map(|(r, t)| Act::Release(r, t)),
+            who().prop_map(|(r, t)| Act::Fence(r, t)),
+            who().prop_map(|(r, t)| Act::Commit(r, t)),
+            Just(Act::Lift),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is tried in whatever order: only the holder changes anything, the epoch never falls and grows only
+        /// with the active site's owner, and a fence disappears only by lifting.
+        #[test]
+        fn only_the_holder_changes_anything(acts in proptest::collection::vec(act(), 0..60)) {
+            let mut state = State::initial(PlanName::new("p"));
+            for (i, act) in acts.into_iter().enumerate() {
+                let before = state.clone();
+                let who = |r: u8, t: u8| (RunId::new(format!("r{r}")), RunToken::new(format!("r{r}-t{t}")));
+                let now = at(i as i64);
+                match act {
+                    Act::Take(r, t) => { let (r, t) = who(r, t); let _ = state.take_lock(&r, &t, Mode::Failover, now); }
+                    Act::Release(r, t) => { let (r, t) = who(r, t); state.release_lock(&r, &t); }
+                    Act::Fence(r, t) => { let (r, t) = who(r, t); let _ = state.raise_fence(SiteLabel::Primary, &r, &t, now); }
+                    Act::Commit(r, t) => {
+                        let (r, t) = who(r, t);
+                        let held = before.require_lock(&r, &t).is_ok();
+                        let done = state.commit(SiteLabel::Secondary, &r, &t, now).is_ok();
+                        prop_assert_eq!(held, done);
+                    }
+                    Act::Lift => {
+                        let allowed = before.lock.is_none() && !before.fences.is_empty();
+                        prop_assert_eq!(state.lift_fence(SiteLabel::Primary).is_ok(), allowed);
+                        continue;
+                    }
+                }
+                prop_assert!(state.epoch >= before.epoch);
+                prop_assert!(before.fences.keys().all(|site| state.fences.contains_key(site)));
+                if let (Some(old), Some(new)) = (&before.lock, &state.lock) {
+                    prop_assert_eq!(&old.token, &new.token, "the lock changed hands without being released");
+                }
+            }
+        }
+    }
+}
