@@ -1,0 +1,1 @@
+//! Tests of the workspace as its clients see it.
