@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::MisplacedCause;
 use super::{Cause, Outcome, OutcomeKind, Probe};
+use crate::site::SiteLabel;
 
 /// The name of a place that probes run from.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,25 +30,6 @@ impl Vantage {
 impl fmt::Display for Vantage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// The home label of the site that was probed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Site {
-    /// The site that is active at home.
-    Primary,
-    /// The other one.
-    Secondary,
-}
-
-impl fmt::Display for Site {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Primary => "primary",
-            Self::Secondary => "secondary",
-        })
     }
 }
 
@@ -99,7 +81,7 @@ pub struct Observation {
     /// From where.
     pub vantage: Vantage,
     /// Of which site.
-    pub site: Site,
+    pub site: SiteLabel,
     /// The results, at most one per probe.
     pub signals: Vec<Signal>,
 }
@@ -144,6 +126,6 @@ impl From<Signal> for RawSignal {
 pub(super) struct RawObservation {
     pub(super) at: Timestamp,
     pub(super) vantage: Vantage,
-    pub(super) site: Site,
+    pub(super) site: SiteLabel,
     pub(super) signals: Vec<RawSignal>,
 }

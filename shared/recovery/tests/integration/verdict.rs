@@ -1,5 +1,6 @@
 //! The verdict: fixtures, single rules, properties, malformed cases and the command.
 
+mod causes;
 mod command;
 mod fixtures;
 mod malformed;
@@ -10,7 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use recovery::verdict::{Case, Observation, Outcome, Policy, Signal, Site, Vantage};
+use recovery::site::SiteLabel;
+use recovery::verdict::{Case, Observation, Outcome, Policy, Signal, Vantage};
 
 fn now() -> Timestamp {
     "2026-05-04T02:30:00Z".parse().unwrap()
@@ -31,7 +33,7 @@ fn seen(ago: i64, vantage: &str, signals: &[(&str, Outcome)]) -> Observation {
     Observation {
         at: now() - SignedDuration::from_secs(ago),
         vantage: Vantage::new(vantage),
-        site: Site::Primary,
+        site: SiteLabel::Primary,
         signals: signals
             .iter()
             .map(|(probe, outcome)| Signal::new(probe.parse().unwrap(), outcome.clone()))

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
+use recovery::site::SiteLabel;
 use recovery::verdict::{
-    DegradedCause, DownCause, Observation, Outcome, Policy, Probe, Signal, Site, UnknownCause,
-    Vantage, Verdict, judge,
+    DegradedCause, DownCause, Observation, Outcome, Policy, Probe, Signal, UnknownCause, Vantage,
+    Verdict, judge,
 };
 
 use super::{now, seen};
@@ -125,7 +126,7 @@ fn add(observations: &mut Vec<Observation>, addition: &Addition) {
         observations.push(Observation {
             at,
             vantage,
-            site: Site::Primary,
+            site: SiteLabel::Primary,
             signals: Vec::new(),
         });
         observations.len() - 1
