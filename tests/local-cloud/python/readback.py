@@ -10,6 +10,8 @@ from step_functions import plain
 
 def read(stack: str, region: str, template: dict) -> dict:
     found = clients.client("cloudformation", region).describe_stack_resources(StackName=stack)["StackResources"]
+    # moto lists a resource that it could not make, but without any detail.
+    found = [each for each in found if each.get("LogicalResourceId")]
     physical = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in found}
     kinds = {each["LogicalResourceId"]: each["ResourceType"] for each in found}
 

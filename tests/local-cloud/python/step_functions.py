@@ -9,8 +9,9 @@ import uuid
 
 def install() -> None:
     from moto.stepfunctions.models import StateMachine, StepFunctionBackend
+    from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
     from moto.stepfunctions.parser.asl.utils import boto_client
-    from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
+    from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
     from moto.stepfunctions.parser.models import StepFunctionsParserBackend
     from moto.stepfunctions.responses import StepFunctionResponse
 
@@ -46,11 +47,13 @@ def install() -> None:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"execution {execution_arn} did not begin within 10 seconds")
             time.sleep(0.01)
-        if execution.status == "RUNNING":
-            execution.error, execution.cause = error, cause
+        worker = execution.exec_worker
         stopped = datetime.datetime.now(tz=datetime.timezone.utc)
         execution.stop(stop_date=stopped, error=error, cause=cause)
-        execution.stop_date = execution.stop_date or stopped
+        if isinstance(worker.env.program_state(), ProgramStopped):
+            execution.error, execution.cause = error, cause
+            # On AWS the execution ends now; moto waited for the task that still runs.
+            worker._execution_communication.terminated()
         return execution
 
     StepFunctionBackend.stop_execution = stop_execution
@@ -65,6 +68,16 @@ def install() -> None:
 
     StepFunctionResponse.stop_execution = respond_stop_execution
 
+    # The context object holds text on AWS; moto put in a datetime, and a state that used it failed.
+    details = Execution.get_start_execution_details
+
+    def start_details(self):
+        found = details(self)
+        found.start_time = self.start_date.strftime("%Y-%m-%dT%H:%M:%S.") + f"{self.start_date.microsecond // 1000:03d}Z"
+        return found
+
+    Execution.get_start_execution_details = start_details
+
     # `!GetAtt Machine.Arn` is valid on AWS.
     has, get = StateMachine.has_cfn_attr, StateMachine.get_cfn_attribute
     StateMachine.has_cfn_attr = staticmethod(lambda attr: attr == "Arn" or has(attr))
@@ -73,13 +86,18 @@ def install() -> None:
     reflect = BaseExecutionWorkerCommunication.terminated
 
     def terminated(self):
-        reflect(self)
+        with _end_lock:
+            if getattr(self.execution, "has_ended", False):
+                return
+            self.execution.has_ended = True
+            reflect(self)
         threading.Thread(target=_status_changed, args=(self.execution,), daemon=True).start()
 
     BaseExecutionWorkerCommunication.terminated = terminated
 
 
 _start_lock = threading.Lock()
+_end_lock = threading.Lock()
 
 
 def _replace_imported(**names) -> None:

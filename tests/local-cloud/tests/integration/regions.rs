@@ -43,7 +43,7 @@ impl Aws {
             .client
             .request(method, format!("{}/{path}", self.endpoint));
         request
-            .header("authorization", Self::signature("us-west-2", "s3"))
+            .header("authorization", Self::signature("us-east-1", "s3"))
             .body(body)
             .send()
             .await

@@ -143,6 +143,38 @@ async fn a_stopped_execution_reaches_the_rules_target() {
         (&json!("stopped"), &json!("an operator stopped it"))
     );
     assert!(detail["stopDate"].is_i64());
+
+    // A function that still runs does not hold the stop back, and goes on.
+    let busy = cloud
+        .start_execution(Some("busy"), &json!({"case": "busy"}))
+        .await
+        .unwrap();
+    let log = test.out.path().join("logs/test-echo.log");
+    eventually("the busy function", async || {
+        std::fs::read_to_string(&log)
+            .ok()
+            .filter(|log| log.contains("hang"))
+    })
+    .await;
+    cloud.stop_execution(&busy, "while it works").await.unwrap();
+    let status = cloud.describe_execution(&busy).await.unwrap().status;
+    assert_eq!(status, ExecutionStatus::Aborted);
+    assert!(
+        cloud
+            .invocations()
+            .iter()
+            .all(|each| each.function != "test-echo"),
+        "it still runs"
+    );
+    eventually("the rule's target again", async || {
+        let closed = cloud
+            .invocations()
+            .into_iter()
+            .filter(|each| each.function == "test-closer")
+            .count();
+        (closed == 2).then_some(())
+    })
+    .await;
     // The rule wants ABORTED only.
     assert_eq!(
         cloud
@@ -150,7 +182,7 @@ async fn a_stopped_execution_reaches_the_rules_target() {
             .iter()
             .filter(|each| each.function == "test-closer")
             .count(),
-        1
+        2
     );
     test.cloud.stop().await;
 }
