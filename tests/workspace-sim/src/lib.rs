@@ -10,6 +10,7 @@ mod control;
 mod engine;
 mod error;
 mod faults;
+mod gate;
 mod inventory;
 mod json;
 mod limits;

@@ -86,10 +86,10 @@ impl Quartz {
         let mut date = local.date();
         let mut floor = Some(local.time());
         for _ in 0..HORIZON_DAYS {
-            if self.fires_on(date) {
-                if let Some(found) = self.first_on(date, floor, &after) {
-                    return Some(found.timestamp().as_millisecond());
-                }
+            if self.fires_on(date)
+                && let Some(found) = self.first_on(date, floor, &after)
+            {
+                return Some(found.timestamp().as_millisecond());
             }
             date = date.checked_add(1.day()).ok()?;
             floor = None;
@@ -142,10 +142,10 @@ impl Quartz {
                     let time = |n: u32| i8::try_from(n).ok();
                     let civil = date.at(time(hour)?, time(minute)?, time(second)?, 0);
                     // A time that a clock change leaves out moves behind the gap, a double one is the first.
-                    if let Ok(zoned) = self.zone.to_ambiguous_zoned(civil).compatible() {
-                        if zoned.timestamp() > *after {
-                            return Some(zoned);
-                        }
+                    if let Ok(zoned) = self.zone.to_ambiguous_zoned(civil).compatible()
+                        && zoned.timestamp() > *after
+                    {
+                        return Some(zoned);
                     }
                 }
             }

@@ -60,10 +60,10 @@ fn new_ids(original: &Map, seed: &str) -> Ids {
             }
             // Apps and endpoints are addressed by name; the id is a second identity.
             let field = if id_field == "name" { "id" } else { id_field };
-            if kind != "runs" {
-                if let Some(old) = json::text(item, field) {
-                    ids.texts.insert(old.to_owned(), reshape(old, digest));
-                }
+            if kind != "runs"
+                && let Some(old) = json::text(item, field)
+            {
+                ids.texts.insert(old.to_owned(), reshape(old, digest));
             }
             for (place, schedule) in json::array(item, "schedules").iter().enumerate() {
                 if let Some(old) = schedule.get("schedule_id").and_then(Value::as_str) {

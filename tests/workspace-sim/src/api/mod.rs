@@ -29,8 +29,9 @@ use serde_json::{Value, json};
 use crate::engine::World;
 use crate::error::ApiError;
 use crate::faults::Stale;
+use crate::gate::{gate, unknown};
 use crate::json::{self, Map};
-use crate::server::{MAX_BODY, Shared, gate, unknown};
+use crate::server::{MAX_BODY, Shared};
 
 /// The parameters of a query.
 pub(crate) fn query(uri: &Uri) -> Vec<(String, String)> {

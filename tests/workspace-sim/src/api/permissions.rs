@@ -166,10 +166,10 @@ fn inherited(permission: &Value) -> bool {
 /// Drops direct permissions, and entries which have none left; of all principals, or of one.
 fn drop_direct(list: &mut Vec<Value>, of: Option<(&str, &str)>) {
     for entry in list.iter_mut().filter_map(Value::as_object_mut) {
-        if of.is_none_or(|of| principal(entry) == Some(of)) {
-            if let Some(Value::Array(all)) = entry.get_mut("all_permissions") {
-                all.retain(inherited);
-            }
+        if of.is_none_or(|of| principal(entry) == Some(of))
+            && let Some(Value::Array(all)) = entry.get_mut("all_permissions")
+        {
+            all.retain(inherited);
         }
     }
     list.retain(|e| {

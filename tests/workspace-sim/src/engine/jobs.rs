@@ -115,14 +115,14 @@ impl World {
             if was != place.live {
                 self.log_live(id, &name, &place.label, place.live);
             }
-            if let Kind::Silent(Some(reason)) = &place.kind {
-                if !old
+            if let Kind::Silent(Some(reason)) = &place.kind
+                && !old
                     .iter()
                     .any(|o| o.label == place.label && o.raw == place.raw)
-                {
-                    let fields = json!({"job_id": id, "job_name": name, "place": place.label, "reason": reason});
-                    self.log("schedule_unreadable", fields);
-                }
+            {
+                let fields =
+                    json!({"job_id": id, "job_name": name, "place": place.label, "reason": reason});
+                self.log("schedule_unreadable", fields);
             }
             self.schedule_place(id, turn, index);
         }
@@ -237,6 +237,9 @@ impl World {
 
     fn fire_matching(&mut self, job: Option<i64>, matches: impl Fn(&Kind) -> bool) -> Vec<i64> {
         let mut found = Vec::new();
+        if self.stands_still() {
+            return Vec::new();
+        }
         for (id, candidate) in &self.jobs {
             if job.is_none_or(|job| job == *id) {
                 let live = candidate

@@ -7,6 +7,7 @@ mod jobs;
 mod pipelines;
 mod places;
 mod pools;
+mod run_states;
 mod runs;
 mod warehouses;
 
@@ -194,6 +195,11 @@ impl World {
     pub(crate) fn light(&mut self) {
         self.resume();
         self.log("light", json!({}));
+    }
+
+    /// Whether the platform is stopped, so that nothing starts.
+    fn stands_still(&self) -> bool {
+        self.stopped_at.is_some()
     }
 
     fn resume(&mut self) {

@@ -93,12 +93,10 @@ impl World {
         if let Some(newest) = updates
             .and_then(Value::as_array_mut)
             .and_then(|u| u.first_mut())
+            && let Some(newest) = newest.as_object_mut()
+            && !json::text(newest, "state").is_some_and(|s| ENDED.contains(&s))
         {
-            if let Some(newest) = newest.as_object_mut() {
-                if !json::text(newest, "state").is_some_and(|s| ENDED.contains(&s)) {
-                    json::set(newest, "state", state);
-                }
-            }
+            json::set(newest, "state", state);
         }
     }
 

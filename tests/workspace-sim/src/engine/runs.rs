@@ -157,10 +157,10 @@ impl World {
             .as_deref()
             .or_else(|| json::text(&job.raw, "creator_user_name"));
         json::set(&mut raw, "creator_user_name", creator.unwrap_or_default());
-        if start.cause == "schedule" {
-            if let Some(schedule) = job.settings().and_then(|s| s.get("schedule")) {
-                json::set(&mut raw, "schedule", schedule.clone());
-            }
+        if start.cause == "schedule"
+            && let Some(schedule) = job.settings().and_then(|s| s.get("schedule"))
+        {
+            json::set(&mut raw, "schedule", schedule.clone());
         }
         if let Some(parameters) = start.parameters {
             json::set(&mut raw, "overriding_parameters", parameters);
@@ -236,76 +236,11 @@ impl World {
         id
     }
 
-    fn show_queued(&mut self, id: i64) {
-        let reason = "Queued due to reaching maximum concurrent runs.";
-        self.show(id, Phase::Queued, json!({"life_cycle_state": "QUEUED", "state_message": "",
-                "user_cancelled_or_timedout": false, "queue_reason": reason}),
-            json!({"state": "QUEUED", "queue_details": {"code": "MAX_CONCURRENT_RUNS_REACHED", "message": reason}}));
-        self.log_run("run_queued", id);
-    }
-
-    fn show_skipped(&mut self, id: i64) {
-        let now = self.now;
-        let message = "Skipped: the job has reached its maximum of concurrent runs.";
-        self.show(id, Phase::Ended, json!({"life_cycle_state": "SKIPPED", "state_message": message,
-                "result_state": "MAXIMUM_CONCURRENT_RUNS_REACHED", "user_cancelled_or_timedout": false}),
-            json!({"state": "TERMINATED", "termination_details":
-                {"code": "MAX_CONCURRENT_RUNS_EXCEEDED", "type": "CLIENT_ERROR", "message": message}}));
-        if let Some(run) = self.runs.by_id.get_mut(&id) {
-            json::set(&mut run.raw, "end_time", now);
-        }
-        self.log_run("run_skipped", id);
-    }
-
-    fn show(&mut self, id: i64, phase: Phase, state: Value, status: Value) {
-        if let Some(run) = self.runs.by_id.get_mut(&id) {
-            run.phase = phase;
-            json::set(&mut run.raw, "state", state);
-            json::set(&mut run.raw, "status", status);
-        }
-    }
-
-    fn show_plain(&mut self, id: i64, phase: Phase, state: &str) {
-        self.show(
-            id,
-            phase,
-            json!({"life_cycle_state": state, "state_message": "",
-            "user_cancelled_or_timedout": false}),
-            json!({"state": state}),
-        );
-    }
-
     /// A run takes its place: from here on it counts as started.
     fn leave_queue(&mut self, id: i64) {
         self.show_plain(id, Phase::Waiting, "PENDING");
         self.after(self.delays.run_start, Due::RunBegins(id));
         self.log_started(id);
-    }
-
-    fn log_started(&mut self, id: i64) {
-        self.log_run("run_started", id);
-    }
-
-    fn log_run(&mut self, kind: &str, id: i64) {
-        let Some(run) = self.runs.by_id.get(&id) else {
-            return;
-        };
-        let name = json::text(&run.raw, "run_name")
-            .unwrap_or_default()
-            .to_owned();
-        let job_name = run
-            .job
-            .and_then(|job| self.jobs.get(&job))
-            .map(|job| job.name().to_owned());
-        let mut fields = json!({"run_id": id, "job_id": run.raw.get("job_id"), "job_name": job_name.unwrap_or(name),
-            "cause": run.cause});
-        if kind == "run_ended" {
-            let result = json::object(&run.raw, "state")
-                .and_then(|s| s.get("result_state"))
-                .cloned();
-            fields["result"] = result.unwrap_or_default();
-        }
-        self.log(kind, fields);
     }
 
     fn phase(&self, id: i64) -> Option<Phase> {
