@@ -47,6 +47,14 @@ impl Entry {
             if let Some(token) = body.get_mut("access_token") {
                 *token = "redacted".into();
             }
+            let path = json::text(&self.line, "path");
+            let list = record::BARE_LISTS
+                .iter()
+                .find(|(p, _)| status.is_success() && Some(*p) == path);
+            if let Some((_, key)) = list {
+                body = body.get_mut(key).map_or_else(|| json!([]), Value::take);
+                json::set(&mut self.line, "_unwrapped", *key);
+            }
             json::set(&mut self.line, "response", body);
         }
         if let Some(note) = note {

@@ -10,6 +10,13 @@ use serde_json::Value;
 use crate::SimError;
 use crate::json::{self, Map};
 
+/// Listings which the official client returns without their envelope. A recording is checked against
+/// what that client knows, so their answers are recorded without it too, with a note of its name.
+pub(crate) const BARE_LISTS: [(&str, &str); 2] = [
+    ("/api/2.0/instance-pools/list", "instance_pools"),
+    ("/api/2.0/serving-endpoints", "endpoints"),
+];
+
 /// A buffered recording, or none.
 #[derive(Default)]
 pub(crate) struct Recording(Option<Mutex<BufWriter<File>>>);
