@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::Object;
-use crate::call::{Method, Missing, Operation, Repeat, Request};
 use crate::error::Error;
 use crate::ids::ClusterId;
 use crate::limits::Class;
+use crate::repeat::Repeat;
+use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
 const SPARK_VERSIONS: Operation = Operation::read("list spark versions", Class::ClustersRead);
@@ -53,7 +54,7 @@ impl Workspace {
     pub async fn spark_versions(&self) -> Result<Vec<SparkVersion>, Error> {
         let request = Request::new(&SPARK_VERSIONS, "/api/2.1/clusters/spark-versions");
         self.field(request, "versions", |value| {
-            serde_json::from_value(value.clone()).ok()
+            serde_json::from_value(value).ok()
         })
         .await
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cause::Cause;
 use crate::ids::WorkspaceId;
+use crate::repeat::says_try_again;
 
 /// What was asked of whom: the subject of an error message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +80,7 @@ pub enum Error {
     #[error("{target}: no connection in time ({detail}); check the network path to the workspace")]
     ConnectTimeout {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// What the HTTP library says.
         detail: String,
     },
@@ -87,7 +88,7 @@ pub enum Error {
     #[error("{target}: no answer in time ({detail}); read back what was done before repeating it")]
     ReadTimeout {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// What the HTTP library says.
         detail: String,
     },
@@ -95,7 +96,7 @@ pub enum Error {
     #[error("{target}: connection refused ({detail})")]
     ConnectionRefused {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// What the HTTP library says.
         detail: String,
     },
@@ -103,7 +104,7 @@ pub enum Error {
     #[error("{target}: connection lost ({detail}); read back what was done before repeating it")]
     ConnectionReset {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// What the HTTP library says.
         detail: String,
     },
@@ -111,7 +112,7 @@ pub enum Error {
     #[error("{target}: cannot connect ({detail})")]
     ConnectionFailed {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// What the HTTP library says.
         detail: String,
     },
@@ -121,7 +122,7 @@ pub enum Error {
     )]
     NameNotFound {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// What the HTTP library says.
         detail: String,
     },
@@ -129,7 +130,7 @@ pub enum Error {
     #[error("{target}: tls rejected ({detail}); check who answers at this address")]
     TlsRejected {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// What the HTTP library says.
         detail: String,
     },
@@ -140,13 +141,13 @@ pub enum Error {
     )]
     PrivateLinkBlocked {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
     },
     /// The answer was a redirect, which an API never sends. It was not followed.
     #[error("{target}: redirected (HTTP {status}) to {location}; check the workspace url")]
     Redirected {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// HTTP status.
         status: u16,
         /// Where to, without its query; at most 200 characters.
@@ -156,7 +157,7 @@ pub enum Error {
     #[error("{target}: not signed in ({refusal}); check the credential and its expiry")]
     Unauthenticated {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The platform's words.
         refusal: Box<Refusal>,
     },
@@ -164,7 +165,7 @@ pub enum Error {
     #[error("{target}: not allowed ({refusal}); grant the permission to the service principal")]
     Forbidden {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The platform's words.
         refusal: Box<Refusal>,
     },
@@ -172,7 +173,7 @@ pub enum Error {
     #[error("{target}: not found ({refusal})")]
     NotFound {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The platform's words.
         refusal: Box<Refusal>,
     },
@@ -180,7 +181,7 @@ pub enum Error {
     #[error("{target}: not possible in this state ({refusal}); read the state and decide again")]
     InvalidState {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The platform's words.
         refusal: Box<Refusal>,
     },
@@ -188,7 +189,7 @@ pub enum Error {
     #[error("{target}: conflict ({refusal}); read the object and decide again")]
     Conflict {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The platform's words.
         refusal: Box<Refusal>,
     },
@@ -198,7 +199,7 @@ pub enum Error {
     )]
     Throttled {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The platform's words.
         refusal: Box<Refusal>,
     },
@@ -206,7 +207,7 @@ pub enum Error {
     #[error("{target}: the platform failed ({refusal})")]
     Http5xx {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The platform's words.
         refusal: Box<Refusal>,
     },
@@ -214,7 +215,7 @@ pub enum Error {
     #[error("{target}: refused ({refusal})")]
     BadRequest {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The platform's words.
         refusal: Box<Refusal>,
     },
@@ -224,7 +225,7 @@ pub enum Error {
     )]
     UnexpectedAnswer {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// What is wrong with it.
         what: &'static str,
         /// HTTP status.
@@ -238,7 +239,7 @@ pub enum Error {
     #[error("{target}: the answer is larger than {limit} bytes; ask for less at a time")]
     AnswerTooLarge {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The limit in bytes.
         limit: usize,
     },
@@ -248,7 +249,7 @@ pub enum Error {
     )]
     EndlessPaging {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// What gave it away.
         reason: &'static str,
         /// Pages read.
@@ -270,7 +271,7 @@ pub enum Error {
     #[error("{target}: gave up, {total:?} are not enough; last error: {}", last_text(last.as_deref()))]
     DeadlineExceeded {
         /// What was asked of whom.
-        target: Target,
+        target: Box<Target>,
         /// The time that the call had.
         total: Duration,
         /// The error of the last attempt; `None` if the time passed before a first one (waiting for the rate limit).
@@ -403,27 +404,4 @@ impl Error {
     pub fn is_not_found(&self) -> bool {
         self.cause() == Cause::NotFound
     }
-}
-
-/// Message patterns that the official SDKs take as "try again", whatever the status
-/// (databricks-sdk-py 0.156.0 `_base_client.py`; databricks-sdk-go 0.175.0 `apierr`).
-pub(crate) fn says_try_again(refusal: &Refusal) -> bool {
-    const PATTERNS: [&str; 11] = [
-        "com.databricks.backend.manager.util.UnknownWorkerEnvironmentException",
-        "UnknownWorkerEnvironmentException",
-        "does not have any associated worker environments",
-        "There is no worker environment with id",
-        "Unknown worker environment",
-        "ClusterNotReadyException",
-        "Unexpected error",
-        "Please try again later or try a faster operation.",
-        "RPC token bucket limit has been exceeded",
-        "Timed out after ",
-        "deadline exceeded",
-    ];
-    let message = refusal.message.as_str();
-    PATTERNS.iter().any(|pattern| message.contains(pattern))
-        || message
-            .split_once("worker env ")
-            .is_some_and(|(_, rest)| rest.contains("not found"))
 }

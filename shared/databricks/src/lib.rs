@@ -19,6 +19,8 @@ mod permissions;
 mod pipelines;
 mod pools;
 mod refusal;
+mod repeat;
+mod request;
 mod runs;
 mod secret;
 mod settings;

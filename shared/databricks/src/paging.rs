@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use crate::Object;
-use crate::call::Request;
 use crate::error::Error;
+use crate::request::Request;
 use crate::workspace::Workspace;
 
 /// The most pages read of one listing.

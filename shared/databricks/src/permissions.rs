@@ -1,9 +1,9 @@
 //! Permissions API 2.0 (databricks-sdk-py 0.156.0, `service/iam.py`; path words from databricks/cli testserver).
 
 use crate::Object;
-use crate::call::{Missing, Operation, Request};
 use crate::error::Error;
 use crate::limits::Class;
+use crate::request::{Missing, Operation, Request};
 use crate::workspace::Workspace;
 
 const GET: Operation =

@@ -3,10 +3,11 @@
 use serde_json::json;
 
 use crate::Object;
-use crate::call::{Method, Missing, Operation, Repeat, Request};
 use crate::error::Error;
 use crate::ids::{PipelineId, PipelineUpdateId};
 use crate::limits::Class;
+use crate::repeat::Repeat;
+use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
 const LIST: Operation = Operation::read("list pipelines", Class::PipelinesRead);

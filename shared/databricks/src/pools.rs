@@ -3,11 +3,12 @@
 use serde_json::Value;
 
 use crate::Object;
-use crate::call::{Method, Missing, Operation, Repeat, Request};
 use crate::clusters::text;
 use crate::error::Error;
 use crate::ids::PoolId;
 use crate::limits::Class;
+use crate::repeat::Repeat;
+use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
 const LIST: Operation = Operation::read("list pools", Class::PoolsRead);

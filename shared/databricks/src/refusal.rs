@@ -2,17 +2,22 @@
 
 use serde_json::Value;
 
-use crate::call::Missing;
 use crate::error::{Error, Refusal, Target};
+use crate::request::Missing;
+use crate::secret::Secret;
 use crate::transport::Answer;
 
 /// The longest message kept, in characters.
 const MESSAGE_LIMIT: usize = 500;
 
 /// A text without control characters and secrets, cut to `limit` characters. Runs of white space become one space.
-pub(crate) fn clean(text: &str, limit: usize, secrets: &[&str]) -> String {
+pub(crate) fn clean(text: &str, limit: usize, secrets: &[Secret]) -> String {
     let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+    for secret in secrets
+        .iter()
+        .map(Secret::expose)
+        .filter(|secret| !secret.is_empty())
+    {
         text = text.replace(secret, "[redacted]");
     }
     let mut cleaned = String::new();
@@ -37,9 +42,9 @@ pub(crate) fn clean(text: &str, limit: usize, secrets: &[&str]) -> String {
 /// The error of an answer whose status is not a success.
 pub(crate) fn refused(
     answer: &Answer,
-    target: Target,
+    target: Box<Target>,
     missing: Missing,
-    secrets: &[&str],
+    secrets: &[Secret],
 ) -> Error {
     if (300..400).contains(&answer.status) {
         return redirected(answer, target, secrets);
@@ -56,7 +61,7 @@ pub(crate) fn refused(
 
 /// The error of the token endpoint, which has its own vocabulary (RFC 6749 section 5.2, and `errorCode`,
 /// databricks-sdk-py 0.156.0 `oauth.py`).
-pub(crate) fn token_refused(answer: &Answer, target: Target, secrets: &[&str]) -> Error {
+pub(crate) fn token_refused(answer: &Answer, target: Box<Target>, secrets: &[Secret]) -> Error {
     let error = refused(answer, target, Missing::Status, secrets);
     match error {
         Error::BadRequest { target, refusal }
@@ -71,7 +76,7 @@ pub(crate) fn token_refused(answer: &Answer, target: Target, secrets: &[&str]) -
     }
 }
 
-fn redirected(answer: &Answer, target: Target, secrets: &[&str]) -> Error {
+fn redirected(answer: &Answer, target: Box<Target>, secrets: &[Secret]) -> Error {
     let location = answer.location.as_deref().unwrap_or("nowhere");
     if location.contains("login.html") && location.contains("error=private-link-validation-error") {
         return Error::PrivateLinkBlocked { target };
@@ -145,7 +150,7 @@ fn is_code(text: &str) -> bool {
 }
 
 /// `error_code` wins over the status (databricks-sdk-py 0.156.0, `errors/platform.py`).
-fn classify(refusal: Refusal, target: Target, missing: Missing) -> Error {
+fn classify(refusal: Refusal, target: Box<Target>, missing: Missing) -> Error {
     let status = refusal.status;
     if is_missing(&refusal, missing) {
         return Error::NotFound {
@@ -223,13 +228,13 @@ mod tests {
         };
         refused(
             &answer,
-            Target {
+            Box::new(Target {
                 operation: "test",
                 object: String::new(),
                 host: "h".into(),
-            },
+            }),
             missing,
-            &["s3cret"],
+            &[Secret::new("s3cret")],
         )
     }
 

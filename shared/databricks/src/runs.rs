@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::Object;
-use crate::call::{Method, Missing, Operation, Repeat, Request};
 use crate::error::Error;
 use crate::ids::{JobId, RunId};
 use crate::limits::Class;
 use crate::paging::append_arrays;
+use crate::repeat::Repeat;
+use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
 const LIST: Operation = Operation::read("list runs", Class::RunsList);

@@ -83,6 +83,9 @@ pub enum Connections {
     Fresh,
 }
 
+/// No call may take longer.
+const LONGEST_TOTAL: Duration = Duration::from_secs(86_400);
+
 /// Everything a [`Workspace`](crate::Workspace) needs. `Debug` shows no secret.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -121,6 +124,9 @@ impl Settings {
         }
         if connect > call || call > total {
             return invalid("timeouts", "they do not grow: connect <= call <= total");
+        }
+        if total > LONGEST_TOTAL {
+            return invalid("timeouts", "total is more than a day");
         }
         let fit = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         let fits = match &self.credential {

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::Object;
-use crate::call::{Method, Missing, Operation, Repeat, Request};
 use crate::clusters::text;
 use crate::error::Error;
 use crate::ids::{StatementId, WarehouseId};
 use crate::limits::Class;
 use crate::refusal::clean;
+use crate::repeat::Repeat;
+use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
 const GET: Operation = Operation::read("get statement", Class::StatementsRead);
@@ -36,6 +37,8 @@ const PATH: &str = "/api/2.0/sql/statements";
 const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// The state "may lag 5 s": a statement that was just submitted may not be found yet.
 const LAG: Duration = Duration::from_secs(10);
+/// No statement is waited for longer.
+const LONGEST: Duration = Duration::from_secs(86_400);
 /// How long a cancelled statement is watched for its end.
 const CANCEL_WATCH: Duration = Duration::from_secs(10);
 
@@ -168,7 +171,7 @@ impl Writer {
     /// Errors: [`Error::NotFound`] (warehouse), and those of any call.
     pub async fn execute_statement(&self, statement: Statement) -> Result<StatementResult, Error> {
         let started = Instant::now();
-        let deadline = started + statement.deadline;
+        let deadline = started + statement.deadline.min(LONGEST);
         let request = Request::new(&SUBMIT, PATH)
             .body(json!({
                 "statement": statement.sql,

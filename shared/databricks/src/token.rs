@@ -1,5 +1,6 @@
 //! Access tokens: fetched with the client credentials flow, kept, replaced before they expire.
 
+use std::collections::VecDeque;
 use std::sync::Mutex as StdMutex;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::error::{Error, Target};
 use crate::refusal::token_refused;
-use crate::secret::{Credential, Secret};
+use crate::secret::Secret;
 use crate::transport::exchange;
 use crate::url::WorkspaceUrl;
 
@@ -43,6 +44,8 @@ struct State {
     failed: Option<Error>,
     /// No replacement ahead of time before this.
     not_before: Option<Instant>,
+    /// The newest tokens, dropped ones included.
+    seen: VecDeque<Secret>,
 }
 
 /// The token of one workspace, shared by all its callers.
@@ -118,6 +121,11 @@ impl Tokens {
         self.store(fetch().await)
     }
 
+    /// The tokens that may be in use, to keep them out of error messages.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
+        self.with(|state| state.seen.iter().cloned().collect())
+    }
+
     /// Drops a token that the platform did not take, unless it was replaced meanwhile.
     pub(crate) fn reject(&self, generation: u64) {
         self.with(|state| {
@@ -145,13 +153,17 @@ impl Tokens {
                         stale_at: fetched.asked_at + life.saturating_sub(stale),
                         expired_at: fetched.asked_at + life.saturating_sub(EXPIRES_EARLY),
                     };
+                    state.seen.push_front(token.secret.clone());
+                    state.seen.truncate(3);
                     state.token = Some(token.clone());
                     state.failed = None;
                     state.not_before = None;
                     Ok(token)
                 }
                 Err(error) => {
-                    state.failed = Some(error.clone());
+                    // That one caller's time was up says nothing to the others.
+                    let too_late = matches!(error, Error::DeadlineExceeded { .. });
+                    state.failed = (!too_late).then(|| error.clone());
                     Err(error)
                 }
             }
@@ -167,32 +179,26 @@ pub(crate) struct Fetched {
     life: Option<Duration>,
 }
 
+impl Fetched {
+    /// A personal token is its own access token.
+    pub(crate) fn personal(token: &Secret) -> Self {
+        Self {
+            secret: token.clone(),
+            asked_at: Instant::now(),
+            life: None,
+        }
+    }
+}
+
 /// Asks `POST /oidc/v1/token` for a token (databricks-sdk-py 0.156.0, `credentials_provider.py`, `oauth.py`).
 pub(crate) async fn fetch(
     http: &Client,
     url: &WorkspaceUrl,
-    credential: &Credential,
+    client_id: &str,
+    client_secret: &Secret,
     time: Duration,
+    target: Box<Target>,
 ) -> Result<Fetched, Error> {
-    let target = Target {
-        operation: "sign in",
-        object: String::new(),
-        host: url.host().to_owned(),
-    };
-    let (client_id, client_secret) = match credential {
-        Credential::ClientSecret {
-            client_id,
-            client_secret,
-        } => (client_id, client_secret),
-        // A personal token is its own access token.
-        Credential::Token(token) => {
-            return Ok(Fetched {
-                secret: token.clone(),
-                asked_at: Instant::now(),
-                life: None,
-            });
-        }
-    };
     let asked_at = Instant::now();
     let mut address = url.to_url();
     address.set_path("/oidc/v1/token");
@@ -201,9 +207,12 @@ pub(crate) async fn fetch(
         .basic_auth(client_id, Some(client_secret.expose()))
         .form(&[("grant_type", "client_credentials"), ("scope", "all-apis")]);
     let answer = exchange(request, time, &target).await?;
-    let secrets = [client_secret.expose()];
     if !(200..300).contains(&answer.status) {
-        return Err(token_refused(&answer, target, &secrets));
+        return Err(token_refused(
+            &answer,
+            target,
+            std::slice::from_ref(client_secret),
+        ));
     }
     // Parts of this answer are secret, so nothing of it is shown.
     let unexpected = |what| Error::UnexpectedAnswer {
@@ -215,10 +224,9 @@ pub(crate) async fn fetch(
     };
     let body: Value =
         serde_json::from_slice(&answer.body).map_err(|_| unexpected("it is not json"))?;
-    let token = body
-        .get("access_token")
-        .and_then(Value::as_str)
-        .filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()));
+    let token = body.get("access_token").and_then(Value::as_str);
+    let token =
+        token.filter(|token| !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic()));
     let token = token.ok_or_else(|| unexpected("it has no usable access_token"))?;
     let life = body
         .get("expires_in")

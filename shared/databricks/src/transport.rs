@@ -10,10 +10,14 @@ use reqwest::{Client, RequestBuilder, redirect, retry};
 use crate::error::{Error, Target};
 use crate::ids::WorkspaceId;
 use crate::refusal::clean;
+use crate::secret::Secret;
 use crate::settings::{Connections, Settings};
 
 /// The largest answer taken. A page of 100 jobs with 100 tasks each stays far below.
 pub(crate) const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How long an idle connection is kept: less than load balancers do, so that a request seldom meets a closed one.
+const KEPT_IDLE: Duration = Duration::from_secs(30);
 
 /// The header with the id of the workspace that answers (databricks-sdk-py 0.156.0, `mixins/files.py`).
 const WORKSPACE_ID_HEADER: &str = "x-databricks-org-id";
@@ -29,7 +33,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) fn unexpected(&self, target: Target, what: &'static str, secrets: &[&str]) -> Error {
+    pub(crate) fn unexpected(
+        &self,
+        target: Box<Target>,
+        what: &'static str,
+        secrets: &[Secret],
+    ) -> Error {
         let head = self.body.get(..4096).unwrap_or(&self.body);
         Error::UnexpectedAnswer {
             target,
@@ -59,7 +68,8 @@ pub(crate) fn client(settings: &Settings) -> Result<Client, Error> {
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .no_proxy()
-        .connect_timeout(settings.timeouts.connect);
+        .connect_timeout(settings.timeouts.connect)
+        .pool_idle_timeout(KEPT_IDLE);
     if settings.connections == Connections::Fresh {
         builder = builder.pool_max_idle_per_host(0);
     }
@@ -90,7 +100,7 @@ pub(crate) async fn exchange(
         body: Vec::new(),
     };
     let too_large = || Error::AnswerTooLarge {
-        target: target.clone(),
+        target: Box::new(target.clone()),
         limit: ANSWER_LIMIT,
     };
     if response
@@ -130,7 +140,7 @@ fn retry_after(text: &str, now: jiff::Timestamp) -> Option<Duration> {
 /// Names a failed exchange by what lies beneath it.
 fn failure(error: reqwest::Error, target: &Target) -> Error {
     let error = error.without_url();
-    let target = target.clone();
+    let target = Box::new(target.clone());
     let detail = clean(&chain(&error), 300, &[]);
     let kind = io_kind(&error);
     if error.is_builder() {

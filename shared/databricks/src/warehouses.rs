@@ -1,12 +1,13 @@
 //! SQL Warehouses API 2.0 (databricks-sdk-py 0.156.0, `service/sql.py`).
 
 use crate::Object;
-use crate::call::{Method, Missing, Operation, Repeat, Request};
 use crate::cause::Cause;
 use crate::clusters::{Start, text};
 use crate::error::Error;
 use crate::ids::WarehouseId;
 use crate::limits::Class;
+use crate::repeat::Repeat;
+use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
 const LIST: Operation = Operation::read("list warehouses", Class::WarehousesRead);

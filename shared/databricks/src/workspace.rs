@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
-use tokio::time::{Instant, timeout_at};
 
 use crate::Object;
-use crate::call::{Operation, Request};
 use crate::clusters::text;
 use crate::error::Error;
 use crate::ids::WorkspaceId;
 use crate::limits::{Class, Limits};
+use crate::request::{Operation, Request};
 use crate::secret::Credential;
 use crate::settings::Settings;
 use crate::token::Tokens;
@@ -100,21 +99,7 @@ impl Workspace {
                 identity: Some(identity),
             });
         }
-        let total = self.settings().timeouts.total;
-        let deadline = Instant::now() + total;
-        let renewed = timeout_at(
-            deadline,
-            self.tokens()
-                .renew(async || self.fetch_token(deadline).await),
-        )
-        .await;
-        let token = renewed.unwrap_or_else(|_| {
-            Err(Error::DeadlineExceeded {
-                target: self.sign_in_target(),
-                total,
-                last: None,
-            })
-        })?;
+        let token = self.new_token().await?;
         Ok(SignIn {
             expires_in: token.life,
             identity: None,
@@ -127,7 +112,7 @@ impl Workspace {
         let answer = self.call(&request).await?;
         let user: Option<Object> = serde_json::from_slice(&answer.body).ok();
         let Some(user) = user.filter(|user| !text(user, "userName").is_empty()) else {
-            return Err(answer.unexpected(self.target(&request), "it is not a user", &[]));
+            return Err(self.unexpected(&request, &answer, "it is not a user"));
         };
         Ok(Identity {
             user_name: text(&user, "userName").to_owned(),
