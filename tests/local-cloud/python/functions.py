@@ -71,6 +71,7 @@ def _post(function, kind: str, event: str):
         "timeout": int(function.timeout),
         "memory": int(function.memory_size),
         "environment": {key: str(value) for key, value in function.environment_vars.items()},
+        "logging": getattr(function, "kept", {}).get("LoggingConfig", {}),
         "region": function.region,
         "type": kind,
         "event": event,

@@ -3,7 +3,9 @@
 Each is a CloudFormation model of moto, so that references and order work as for the types that moto knows.
 """
 
+import functools
 import json
+import threading
 
 import clients
 import functions
@@ -19,6 +21,7 @@ def install(harness: str) -> None:
     for kind, (name_property, create) in MODELS.items():
         _model(kind, name_property, create)
     _complete_buckets()
+    _one_write_at_a_time()
 
 
 def known(kind: str) -> bool:
@@ -186,6 +189,29 @@ MODELS = {
     "AWS::Lambda::Alias": ("", _alias),
     "AWS::Logs::MetricFilter": ("FilterName", _metric_filter),
 }
+
+
+def _one_write_at_a_time() -> None:
+    """Two conditional writes at once: on AWS one wins; moto checked both before it wrote either."""
+    from moto.s3.responses import S3Response
+    from moto.ssm.models import SimpleSystemManagerBackend
+
+    lock = threading.RLock()
+    for owner, name in (
+        (S3Response, "put_object"),
+        (S3Response, "delete_object"),
+        (SimpleSystemManagerBackend, "put_parameter"),
+    ):
+        setattr(owner, name, _locked(lock, getattr(owner, name)))
+
+
+def _locked(lock, function):
+    @functools.wraps(function)
+    def locked(*args, **kwargs):
+        with lock:
+            return function(*args, **kwargs)
+
+    return locked
 
 
 def _complete_buckets() -> None:

@@ -1,6 +1,6 @@
 //! The local cloud: the real SAM template, the real state machine and the real function binaries on one machine.
 //!
-//! moto plays AWS (one Python process), a [harness](harness) plays the Lambda service with the Lambda Runtime API, a
+//! moto plays AWS (one Python process), a [harness] plays the Lambda service with the Lambda Runtime API, a
 //! proxy in front of moto can make a region go dark, and a clock of its own fires the deployed schedules. Everything
 //! listens on loopback only.
 //!
@@ -12,19 +12,19 @@ mod cloud;
 mod deployment;
 mod error;
 pub mod harness;
+mod model;
 mod process;
 mod proxy;
 pub mod schedule;
 pub mod venv;
 
 pub use clock::FiredSchedule;
-pub use cloud::{
-    CloudOptions, Execution, ExecutionStatus, Invocation, LocalCloud, PublishedMessage,
-};
+pub use cloud::LocalCloud;
 pub use deployment::{
     Bucket, Deployment, EventRule, Function, Queue, Resource, Schedule, SsmParameter, StateMachine,
     Unsupported,
 };
 pub use error::CloudError;
 pub use harness::InvocationRecord;
+pub use model::{CloudOptions, Execution, ExecutionStatus, Invocation, PublishedMessage};
 pub use proxy::AwsRequest;

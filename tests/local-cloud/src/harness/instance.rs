@@ -197,6 +197,20 @@ fn spawn(
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("AWS_ENDPOINT_URL", endpoint),
         ])
+        .envs(
+            request
+                .logging
+                .log_format
+                .iter()
+                .map(|format| ("AWS_LAMBDA_LOG_FORMAT", format)),
+        )
+        .envs(
+            request
+                .logging
+                .application_log_level
+                .iter()
+                .map(|level| ("AWS_LAMBDA_LOG_LEVEL", level)),
+        )
         .envs(&request.environment)
         .stdin(Stdio::null())
         .stdout(log)

@@ -59,10 +59,20 @@ pub(crate) struct Request {
     pub(crate) timeout: u64,
     pub(crate) memory: u64,
     pub(crate) environment: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) logging: Logging,
     pub(crate) region: String,
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) event: String,
+}
+
+/// The function's LoggingConfig, which Lambda tells the runtime by variables.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Logging {
+    pub(crate) log_format: Option<String>,
+    pub(crate) application_log_level: Option<String>,
 }
 
 /// The end of an invocation, as the Lambda service reports it.

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{deployed, eventually};
+use crate::support::{deployed, eventually, started};
 
 struct Aws {
     client: reqwest::Client,
@@ -137,4 +137,40 @@ async fn a_dark_region_hangs_and_comes_back() {
     );
     assert_eq!(hung.len(), 2);
     test.cloud.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_conditional_writes_one_wins() {
+    let out = tempfile::tempdir().unwrap();
+    let cloud = started(out.path()).await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let aws = Aws {
+        client,
+        endpoint: cloud.endpoint(),
+    };
+    assert_eq!(
+        aws.s3(reqwest::Method::PUT, "locks", "")
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
+    for round in 0..5 {
+        let writes: Vec<_> = (0..16)
+            .map(|_| {
+                let request = aws.client.put(format!("{}/locks/{round}", aws.endpoint));
+                let request = request.header("authorization", Aws::signature("us-east-1", "s3"));
+                tokio::spawn(request.header("if-none-match", "*").body("mine").send())
+            })
+            .collect();
+        let mut won = 0;
+        for write in writes {
+            match write.await.unwrap().unwrap().status().as_u16() {
+                200 => won += 1,
+                status => assert_eq!(status, 412),
+            }
+        }
+        assert_eq!(won, 1);
+    }
+    cloud.stop().await;
 }
