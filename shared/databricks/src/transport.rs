@@ -171,18 +171,25 @@ fn failure(error: reqwest::Error, target: &Target) -> Error {
     }
 }
 
+/// The error and all beneath it. An I/O error's own `source` skips the error that it wraps.
 fn sources<'a>(
     error: &'a (dyn StdError + 'static),
 ) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
     std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
-        (*error).source()
+        let wrapped = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref);
+        wrapped
+            .map(|inner| inner as &(dyn StdError + 'static))
+            .or_else(|| (*error).source())
     })
 }
 
 fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
     sources(error)
-        .find_map(|error| error.downcast_ref::<io::Error>())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
         .map(io::Error::kind)
+        .find(|kind| *kind != io::ErrorKind::Other)
 }
 
 fn chain(error: &(dyn StdError + 'static)) -> String {
