@@ -205,6 +205,8 @@ fn sign_in_jobs_and_kpis_are_capped() {
     );
     // Without any word of the API too.
     assert_eq!(verdict(&[("sign-in", down())]).verdict, Verdict::Degraded);
+    let both = verdict(&[(API, down()), ("sign-in", down())]);
+    assert!(both.probes.iter().all(|p| p.counts_as == Status::Down));
     for probe in ["job-success", "kpi", "kpi:orders"] {
         let alone = verdict(&[
             (API, healthy.clone()),
@@ -328,13 +330,29 @@ fn refusals_need_the_quorum_of_vantages_that_are_not_isolated() {
         verdict(Why::Forbidden, Why::WarehouseCold),
         Verdict::Inconclusive
     );
-    // The second vantage is cut off.
+    // The second vantage is cut off now, or was when it was refused.
     let mut observations = everywhere(&["a"], &[(API, Why::Forbidden.into())]);
     observations.extend(everywhere(
         &["b"],
         &[(API, Why::Forbidden.into()), ("reference", down())],
     ));
     assert_eq!(judged(&observations, &two).verdict, Verdict::Inconclusive);
+    let mut observations = everywhere(&["a", "b"], &[(API, Why::Forbidden.into())]);
+    assert_eq!(
+        judged(&observations, &two).verdict,
+        Verdict::CredentialProblem
+    );
+    observations.push(seen(5, "b", &[("reference", down())]));
+    assert_eq!(judged(&observations, &two).verdict, Verdict::Inconclusive);
+    // It was refused too long ago.
+    let mut observations = everywhere(&["a"], &[(API, Why::Forbidden.into())]);
+    observations.push(seen(181, "b", &[(API, Why::Forbidden.into())]));
+    observations.push(seen(10, "b", &[("status-page", Outcome::Healthy)]));
+    assert_eq!(judged(&observations, &two).verdict, Verdict::Inconclusive);
+    // The control plane is known to work.
+    let signals = [(API, Outcome::Healthy), ("sign-in", Why::Forbidden.into())];
+    let observations = everywhere(&["a", "b"], &signals);
+    assert_eq!(judged(&observations, &two).verdict, Verdict::Healthy);
 }
 
 #[test]
