@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The class of an [`Error`], for those who decide by it: a health probe, a report.
+/// The class of an [`Error`](crate::Error), for those who decide by it: a health probe, a report.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
