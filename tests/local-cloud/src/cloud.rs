@@ -272,6 +272,16 @@ impl LocalCloud {
         self.harness.kill_function(&name)
     }
 
+    /// Ids of the processes that run for this cloud: moto and the functions.
+    #[must_use]
+    pub fn processes(&self) -> Vec<u32> {
+        self.moto
+            .id
+            .into_iter()
+            .chain(self.harness.processes())
+            .collect()
+    }
+
     /// Ends everything and waits until no process is left.
     pub async fn stop(self) {
         self.abort_tasks();

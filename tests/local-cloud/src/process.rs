@@ -78,6 +78,7 @@ impl Control {
 /// The running process. When it is dropped its stdin closes, and the process ends itself and every function process.
 #[derive(Debug)]
 pub(crate) struct MotoProcess {
+    pub(crate) id: Option<u32>,
     child: Mutex<Child>,
     feeder: tokio::task::JoinHandle<()>,
     pub(crate) control: Control,
@@ -156,6 +157,7 @@ impl MotoProcess {
             base: base.clone(),
         };
         Ok(Self {
+            id: child.id(),
             child: Mutex::new(child),
             feeder,
             control,

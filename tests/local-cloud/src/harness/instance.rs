@@ -52,6 +52,7 @@ impl Work {
 /// Kills a process, and tells when and how it ended.
 #[derive(Debug, Clone)]
 pub(super) struct Ending {
+    pub(super) process: Option<u32>,
     kill: Arc<Notify>,
     status: watch::Receiver<Option<String>>,
 }
@@ -259,7 +260,11 @@ fn watch_over(
         server.abort();
         drop(locked(&api.current).take());
     });
-    Ending { kill, status }
+    Ending {
+        process,
+        kill,
+        status,
+    }
 }
 
 #[derive(Debug)]

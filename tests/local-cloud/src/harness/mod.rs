@@ -144,6 +144,15 @@ impl Harness {
         locked(&self.urls).get(function).cloned()
     }
 
+    /// Ids of the running processes.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let running = locked(&self.running);
+        running
+            .values()
+            .filter_map(|(_, ending)| ending.process)
+            .collect()
+    }
+
     /// Kills the instances of a function, busy and idle; returns how many.
     pub(crate) fn kill_function(&self, function: &str) -> usize {
         let idle = locked(&self.idle).remove(function);

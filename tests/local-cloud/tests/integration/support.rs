@@ -63,7 +63,7 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
 }
 
 /// Whether a process exists that is not merely waiting to be collected.
-pub(crate) fn alive(process: u64) -> bool {
+pub(crate) fn alive(process: u32) -> bool {
     let output = std::process::Command::new("ps")
         .args(["-o", "stat=", "-p", &process.to_string()])
         .output()
