@@ -1,1 +1,286 @@
-//! placeholder
+//! Brings the target up from the baseline, one phase a call. Level-triggered: it reads the target, does what differs from
+//! the baseline, and reads it again; done is what a reading shows.
+
+mod act;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use aws::{Failure, Invocation, Ports};
+use databricks::{Workspace, Writer};
+use futures::FutureExt;
+use recovery::activation::{ActivationAct, Phase, PhaseWork, work};
+use recovery::failure::FailureName;
+use recovery::inventory::{Inventory, Subject};
+use recovery::kind::Kind;
+use recovery::ledger::{Entry, EntryStatus, Verified};
+use recovery::plan::Plan;
+use recovery::run::{RunDocument, Stage};
+use recovery::site::{RunId, RunToken};
+use serde::{Deserialize, Serialize};
+use sites::{Depth, Purpose, Role, connect_to, failure_at, frozen_url, read_inventory};
+
+use crate::act::carry_out;
+
+/// Steps between two looks at the lock: at 10 updates a second well under 15 seconds.
+const BATCH: usize = 50;
+/// The pause between two readings.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// One call keeps at it no longer than this, so that the state machine sees progress.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// An act is repeated if a reading this much later still shows the old state.
+const REPEAT_AFTER: Duration = Duration::from_secs(10);
+
+/// What the state machine hands over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The run.
+    pub run: RunId,
+    /// Its token.
+    pub token: RunToken,
+    /// The phase.
+    pub phase: Phase,
+}
+
+/// Whether to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Progress {
+    /// A reading shows the phase as done.
+    Done,
+    /// Call again.
+    Continue,
+}
+
+/// The answer to the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// Whether to go on.
+    pub answer: Progress,
+    /// Objects as the baseline says, by the last reading.
+    pub as_wanted: usize,
+    /// What is not done yet.
+    pub remaining: usize,
+}
+
+const fn stage_of(phase: Phase) -> Stage {
+    match phase {
+        Phase::Pools => Stage::Pools,
+        Phase::Compute => Stage::Compute,
+        Phase::JobConcurrency => Stage::JobConcurrency,
+        Phase::OneTimeRuns => Stage::OneTimeRuns,
+        Phase::Schedules => Stage::Schedules,
+    }
+}
+
+const fn kinds_of(phase: Phase) -> &'static [Kind] {
+    match phase {
+        Phase::Pools => &[Kind::InstancePool],
+        Phase::Compute => &[Kind::Cluster, Kind::Warehouse],
+        Phase::JobConcurrency | Phase::OneTimeRuns => &[Kind::Job],
+        Phase::Schedules => &[Kind::Job, Kind::Pipeline],
+    }
+}
+
+/// One call of one phase.
+///
+/// # Errors
+/// `LockLost`, `SiteUnreachable`, `WrongWorkspace`, `CredentialRefused`, `ActivationIncomplete` when the plan's patience
+/// is over, or what the store said.
+pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Result<Answer, Failure> {
+    let plan = ports.plan().await?;
+    ports.require_lock(&event.run, &event.token).await?;
+    let now = ports.now();
+    let stage = stage_of(event.phase);
+    let run = ports
+        .change_run(&event.run, |d| {
+            d.enter(stage, now);
+            d.clone()
+        })
+        .await?;
+    if matches!(event.phase, Phase::JobConcurrency | Phase::OneTimeRuns | Phase::Schedules) && run.committed_at.is_none() {
+        return Err(Failure::internal(format!("{} may write production data and comes after the commit", event.phase)));
+    }
+    let baseline = ports.baseline(&run.evidence.baseline.digest).await?.inventory;
+    let workspace = connect_to(ports, &plan, run.target, frozen_url(&run, run.target)?, Role::Operator, Purpose::Run).await?;
+    let writer = workspace.verified().boxed().await.map_err(|e| failure_at(run.target, &e))?;
+    let mut activation = Activation {
+        ports,
+        plan: &plan,
+        event: &event,
+        run: &run,
+        invocation,
+        acted: BTreeMap::new(),
+        told: BTreeSet::new(),
+    };
+    let answer = activation.until_done(&workspace, &writer, &baseline).await?;
+    let now = ports.now();
+    match answer.answer {
+        Progress::Done => ports.change_run(&event.run, |d| d.finish(stage, now)).await?,
+        Progress::Continue => give_up_if_late(&plan, &run, stage, &answer, now)?,
+    }
+    Ok(answer)
+}
+
+fn give_up_if_late(plan: &Plan, run: &RunDocument, stage: Stage, answer: &Answer, now: jiff::Timestamp) -> Result<(), Failure> {
+    let started = run
+        .stages
+        .iter()
+        .find(|s| s.stage == stage && s.attempt == run.attempt)
+        .map_or(now, |s| s.started_at);
+    if now.duration_since(started) < plan.activation.give_up_after_seconds.signed() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureName::ActivationIncomplete,
+        format!(
+            "{stage:?} at the {} site is not done after {} s: {} objects are not as in the baseline; the ledger names them",
+            run.target, plan.activation.give_up_after_seconds.0, answer.remaining
+        ),
+    ))
+}
+
+struct Activation<'a> {
+    ports: &'a Ports,
+    plan: &'a Plan,
+    event: &'a Event,
+    run: &'a RunDocument,
+    invocation: &'a Invocation,
+    acted: BTreeMap<Subject, (jiff::Timestamp, Instant)>,
+    told: BTreeSet<Subject>,
+}
+
+impl Activation<'_> {
+    async fn until_done(&mut self, workspace: &Workspace, writer: &Writer, baseline: &Inventory) -> Result<Answer, Failure> {
+        let began = Instant::now();
+        let kinds: Vec<Kind> = kinds_of(self.event.phase)
+            .iter()
+            .copied()
+            .filter(|kind| self.plan.kinds.contains(kind))
+            .collect();
+        loop {
+            self.ports.require_lock(&self.event.run, &self.event.token).await?;
+            let target = read_inventory(workspace, self.run.target, &kinds, Depth::Whole, self.ports.now())
+                .await
+                .map_err(|e| failure_at(self.run.target, &e))?;
+            let work = work(self.event.phase, &kinds, baseline, &target);
+            self.list(&work).await?;
+            if self.event.phase == Phase::OneTimeRuns {
+                return self.one_time_runs(writer, &work).await;
+            }
+            self.verify(&target, &work).await?;
+            let remaining = work.steps.len() + work.waiting.len();
+            let over = self.invocation.is_over() || began.elapsed() >= PATIENCE.min(self.patience());
+            if work.is_done() || over {
+                return Ok(Answer {
+                    answer: if work.is_done() { Progress::Done } else { Progress::Continue },
+                    as_wanted: work.as_wanted.len(),
+                    remaining,
+                });
+            }
+            self.act(writer, &work).await?;
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        self.plan.activation.give_up_after_seconds.duration()
+    }
+
+    /// What is left alone is named once.
+    async fn list(&mut self, work: &PhaseWork) -> Result<(), Failure> {
+        let at = self.ports.now();
+        let entries = work
+            .listed
+            .iter()
+            .filter(|(subject, _)| self.told.insert(subject.clone()))
+            .map(|(subject, reason)| Entry {
+                subject: Some(subject.clone()),
+                act: "left alone".to_owned(),
+                at,
+                status: EntryStatus::Listed { reason: reason.clone() },
+            })
+            .collect();
+        self.write(entries).await
+    }
+
+    async fn verify(&mut self, target: &Inventory, work: &PhaseWork) -> Result<(), Failure> {
+        let as_wanted: BTreeSet<&Subject> = work.as_wanted.iter().collect();
+        let mut entries = Vec::new();
+        self.acted.retain(|subject, (attempted, _)| {
+            match Verified::by_reading(target, Some(*attempted), |_| as_wanted.contains(subject)) {
+                Some(proof) => {
+                    entries.push(Entry {
+                        subject: Some(subject.clone()),
+                        act: "read back".to_owned(),
+                        at: target.read_at,
+                        status: EntryStatus::Verified { read_at: proof },
+                    });
+                    false
+                }
+                None => true,
+            }
+        });
+        self.write(entries).await
+    }
+
+    async fn act(&mut self, writer: &Writer, work: &PhaseWork) -> Result<(), Failure> {
+        let due: Vec<_> = work
+            .steps
+            .iter()
+            .filter(|step| self.acted.get(&step.subject).is_none_or(|(_, at)| at.elapsed() >= REPEAT_AFTER))
+            .collect();
+        for batch in due.chunks(BATCH) {
+            if self.invocation.is_over() {
+                return Ok(());
+            }
+            self.ports.require_lock(&self.event.run, &self.event.token).await?;
+            let at = self.ports.now();
+            let attempted = |status: EntryStatus| {
+                batch
+                    .iter()
+                    .map(|step| Entry {
+                        subject: Some(step.subject.clone()),
+                        act: step.words().to_owned(),
+                        at,
+                        status: status.clone(),
+                    })
+                    .collect()
+            };
+            self.write(attempted(EntryStatus::Attempted)).await?;
+            for step in batch {
+                self.acted.insert(step.subject.clone(), (at, Instant::now()));
+            }
+            let results = carry_out(writer, batch, &self.run.run, &self.ports.clock).await;
+            self.write(results).await?;
+        }
+        Ok(())
+    }
+
+    /// Each interrupted run that is asked for starts once, however often this is called: the idempotency token is made
+    /// of this run and the interrupted one. Verified is what `runs/get` then shows.
+    async fn one_time_runs(&self, writer: &Writer, work: &PhaseWork) -> Result<Answer, Failure> {
+        let mut remaining = 0;
+        for step in &work.steps {
+            self.ports.require_lock(&self.event.run, &self.event.token).await?;
+            let ActivationAct::RunJob { job_id, interrupted } = &step.act else {
+                continue;
+            };
+            let (entries, ok) = act::run_once(writer, step, *job_id, *interrupted, &self.run.run, &self.ports.clock).await;
+            remaining += usize::from(!ok);
+            self.write(entries).await?;
+        }
+        Ok(Answer {
+            answer: if remaining == 0 { Progress::Done } else { Progress::Continue },
+            as_wanted: work.steps.len() - remaining,
+            remaining,
+        })
+    }
+
+    async fn write(&self, entries: Vec<Entry>) -> Result<(), Failure> {
+        let stage = self.event.phase.to_string();
+        self.ports
+            .add_to_ledger(&self.run.run, self.run.target, &stage, &self.invocation.request_id, entries)
+            .await
+    }
+}

@@ -1,1 +1,325 @@
-//! placeholder
+//! Begins or resumes a run: checks plan and mode, takes the lock, freezes the evidence.
+
+use std::collections::BTreeMap;
+
+use aws::store::Written;
+use aws::{Failure, Invocation, Ports, keys};
+use recovery::baseline::BaselinePointer;
+use recovery::failure::FailureName;
+use recovery::incident::Incident;
+use recovery::plan::Plan;
+use recovery::replication::ReplicationStatus;
+use recovery::run::{Evidence, Mode, RUN_FORMAT, ResumeAt, RunDocument, Stage};
+use recovery::site::{RunId, RunToken, SiteLabel};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What the state machine hands over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The input of the execution, as a person or the probe gave it.
+    pub input: Value,
+    /// The name of the execution.
+    pub name: String,
+    /// The id of the execution: the token of the lock.
+    pub execution: RunToken,
+}
+
+/// The input of an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Input {
+    Failover { incident: Option<RunId> },
+    Resume { run: RunId },
+}
+
+/// What the state machine needs from then on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The run.
+    pub run: RunId,
+    /// Proof for every later function.
+    pub token: RunToken,
+    /// Where to go on.
+    pub resume_at: ResumeAt,
+    /// Seconds between two looks.
+    pub waits: Waits,
+    /// What the users are told.
+    pub notice: UsersNotice,
+}
+
+/// Seconds between two looks, from the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Waits {
+    approval: u32,
+    fence: u32,
+    activation: u32,
+}
+
+/// What the users are told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UsersNotice {
+    started_subject: String,
+    started_message: String,
+    finished_subject: String,
+    finished_message: String,
+}
+
+/// Begins or resumes.
+///
+/// # Errors
+/// `UnknownMode`, `InvalidEvent`, `InvalidPlan`, `Blocked`, `NoBaseline`, `NotResumable`, or what the store said. Nothing
+/// is written then, and the lock is not held.
+pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
+    let input = parse_input(event.input)?;
+    let plan = ports.plan().await?;
+    let urls = workspace_urls(ports).await?;
+    let document = match input {
+        Input::Failover { incident } => {
+            let run = RunId::parse(&event.name).map_err(|e| Failure::new(FailureName::InvalidEvent, e))?;
+            begin(ports, &plan, run, event.execution, incident, urls).await?
+        }
+        Input::Resume { run } => resume(ports, run, event.execution, urls).await?,
+    };
+    Ok(answer(&plan, &document))
+}
+
+fn parse_input(input: Value) -> Result<Input, Failure> {
+    let invalid = |problem: String| {
+        Failure::new(
+            FailureName::InvalidEvent,
+            format!("{problem}; the input is {{\"mode\":\"failover\"}} or {{\"mode\":\"resume\",\"run\":\"<id>\"}}"),
+        )
+    };
+    let Value::Object(mut fields) = input else {
+        return Err(invalid("the input is not an object".to_owned()));
+    };
+    let mode = fields.remove("mode");
+    let mut id = |field: &str| match fields.remove(field) {
+        None => Ok(None),
+        Some(Value::String(text)) => RunId::parse(&text).map(Some).map_err(|e| invalid(format!("{field}: {e}"))),
+        Some(_) => Err(invalid(format!("{field} is not a text"))),
+    };
+    let input = match mode.as_ref().and_then(Value::as_str) {
+        Some("failover") => Input::Failover { incident: id("incident")? },
+        Some("resume") => Input::Resume {
+            run: id("run")?.ok_or_else(|| invalid("run is missing".to_owned()))?,
+        },
+        _ => {
+            return Err(Failure::new(
+                FailureName::UnknownMode,
+                format!("mode is {}; allowed are \"failover\" and \"resume\"", mode.unwrap_or(Value::Null)),
+            ));
+        }
+    };
+    match fields.keys().next() {
+        None => Ok(input),
+        Some(field) => Err(invalid(format!("unknown field {field:?}"))),
+    }
+}
+
+async fn workspace_urls(ports: &Ports) -> Result<BTreeMap<SiteLabel, String>, Failure> {
+    let mut urls = BTreeMap::new();
+    for site in SiteLabel::ALL {
+        urls.insert(site, sites::workspace_url(ports, site).await?.as_str().to_owned());
+    }
+    Ok(urls)
+}
+
+async fn begin(
+    ports: &Ports,
+    plan: &Plan,
+    run: RunId,
+    token: RunToken,
+    incident: Option<RunId>,
+    workspace_urls: BTreeMap<SiteLabel, String>,
+) -> Result<RunDocument, Failure> {
+    let state = ports.state().await?;
+    let key = keys::of_run(&run, "run.json");
+    // The state machine repeats this call when its answer was lost.
+    if let Some(document) = ports.read::<RunDocument>(&key).await? {
+        if document.token == token && state.require_lock(&run, &token).is_ok() {
+            return Ok(document);
+        }
+        return Err(Failure::new(
+            FailureName::InvalidEvent,
+            format!("there was a run {run} before; start the execution under another name, or resume that run"),
+        ));
+    }
+    let from = state.active_site;
+    let target = from.other();
+    if state.fences.contains_key(&target) {
+        return Err(Failure::new(
+            FailureName::Blocked,
+            format!("the {target} site is fenced; make sure that it may be active, then lift its fence with operate `unfence`"),
+        ));
+    }
+    let baseline = baseline_of(ports, from).await?;
+    let evidence = evidence(ports, plan, from, incident, baseline, workspace_urls).await?;
+    let now = ports.now();
+    ports
+        .change_state(|state| state.take_lock(&run, &token, Mode::Failover, now))
+        .await?;
+    let mut document = RunDocument {
+        format_version: RUN_FORMAT,
+        run: run.clone(),
+        plan: plan.name.clone(),
+        mode: Mode::Failover,
+        attempt: 1,
+        token,
+        from,
+        target,
+        begun_at: now,
+        evidence,
+        stages: vec![],
+        committed_at: None,
+        outcome: None,
+        reason: None,
+        closed_at: None,
+    };
+    document.enter(Stage::Begin, now);
+    document.finish(Stage::Begin, ports.now());
+    match ports.create(&key, &document).await? {
+        Written::Done => Ok(document),
+        Written::Conflict => ports.run(&run).await,
+    }
+}
+
+async fn baseline_of(ports: &Ports, from: SiteLabel) -> Result<BaselinePointer, Failure> {
+    let pointer = ports.baseline_pointer().await?;
+    let none = |why: String| Failure::new(FailureName::NoBaseline, why);
+    let pointer = pointer.ok_or_else(|| {
+        none("there is no baseline, so nothing could be restored; capture-baseline records one while the active site is healthy".to_owned())
+    })?;
+    if pointer.site != from {
+        return Err(none(format!(
+            "the baseline is of the {} site, but the {from} site is active; wait for a capture or check why there is none",
+            pointer.site
+        )));
+    }
+    // It must be readable now, not when it is needed.
+    ports.baseline(&pointer.digest).await?;
+    Ok(pointer)
+}
+
+async fn evidence(
+    ports: &Ports,
+    plan: &Plan,
+    from: SiteLabel,
+    incident: Option<RunId>,
+    baseline: BaselinePointer,
+    workspace_urls: BTreeMap<SiteLabel, String>,
+) -> Result<Evidence, Failure> {
+    let judged = ports.judgement(plan, from).await?;
+    let incident: Option<Incident> = match incident {
+        Some(id) => ports.read(&keys::incident(&id)).await?,
+        None => None,
+    };
+    let replication: Option<ReplicationStatus> = ports.read(keys::REPLICATION).await?;
+    let mut signals = judged.evidence;
+    signals.extend(judged.why_not.iter().map(|why| format!("not actionable: {why}")));
+    Ok(Evidence {
+        verdict: Some(judged.verdict),
+        actionable: judged.actionable,
+        failing_since: incident.map(|i| i.since).or(judged.since),
+        signals,
+        baseline,
+        replication: replication.filter(|r| r.from == from),
+        workspace_urls,
+    })
+}
+
+async fn resume(ports: &Ports, run: RunId, token: RunToken, workspace_urls: BTreeMap<SiteLabel, String>) -> Result<RunDocument, Failure> {
+    let document = ports.run(&run).await.map_err(|f| Failure::new(FailureName::NotResumable, f.message))?;
+    document
+        .clone()
+        .reopen(token.clone())
+        .map_err(|e| Failure::new(FailureName::NotResumable, e))?;
+    let state = ports.state().await?;
+    let committed = document.committed_at.is_some();
+    let expected = if committed { document.target } else { document.from };
+    if state.active_site != expected {
+        return Err(Failure::new(
+            FailureName::NotResumable,
+            format!("the {} site is active, which is not what run {run} left behind; start a new run", state.active_site),
+        ));
+    }
+    let now = ports.now();
+    ports
+        .change_state(|state| state.take_lock(&run, &token, document.mode, now))
+        .await?;
+    ports
+        .change_run(&run, |stored| {
+            stored
+                .reopen(token.clone())
+                .map(|()| {
+                    stored.evidence.workspace_urls.clone_from(&workspace_urls);
+                    stored.enter(Stage::Begin, now);
+                    stored.finish(Stage::Begin, now);
+                    stored.clone()
+                })
+                .map_err(|e| Failure::new(FailureName::NotResumable, e))
+        })
+        .await?
+}
+
+fn answer(plan: &Plan, run: &RunDocument) -> Answer {
+    let url = run.evidence.workspace_urls.get(&run.target).map_or("", String::as_str);
+    let subject = |what: &str| aws::notices::subject_line(&format!("[{}] Databricks workspace: {what}", plan.name));
+    Answer {
+        run: run.run.clone(),
+        token: run.token.clone(),
+        resume_at: run.resume_at(),
+        waits: Waits {
+            approval: plan.approval.poll_seconds.0,
+            fence: plan.fence.poll_seconds.0,
+            activation: plan.activation.poll_seconds.0,
+        },
+        notice: UsersNotice {
+            started_subject: subject("moving to the standby site"),
+            started_message: format!(
+                "The Databricks workspace in {} is being replaced by its standby in {}.\n\
+                 Jobs, warehouses and clusters start there as they ran before. You will get another message when it is done.\n\
+                 What you create at the standby meanwhile is not copied home by itself.\n",
+                plan.sites.get(run.from).region,
+                plan.sites.get(run.target).region,
+            ),
+            finished_subject: subject("moved to the standby site"),
+            finished_message: format!(
+                "Please use {url} from now on.\nIt has taken over from the workspace in {}. Tools that follow the SSM parameter {} need no change.\n\
+                 What you create there is not copied home by itself.\n",
+                plan.sites.get(run.from).region,
+                keys::active_workspace_url(&plan.name),
+            ),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_typo_in_the_mode_is_refused_with_what_is_allowed() {
+        for mode in [json!("fail-over"), json!("Failover"), json!(null), json!(1)] {
+            let failure = parse_input(json!({"mode": mode})).unwrap_err();
+            assert_eq!(failure.name, FailureName::UnknownMode);
+            assert!(failure.message.contains("\"failover\""), "{failure}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_or_a_path_as_a_run_is_refused() {
+        for input in [
+            json!({"mode": "failover", "force": true}),
+            json!({"mode": "resume"}),
+            json!({"mode": "resume", "run": "../state"}),
+            json!("failover"),
+        ] {
+            assert_eq!(parse_input(input.clone()).unwrap_err().name, FailureName::InvalidEvent, "{input}");
+        }
+        assert_eq!(parse_input(json!({"mode": "failover"})).unwrap(), Input::Failover { incident: None });
+    }
+}

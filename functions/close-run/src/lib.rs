@@ -1,1 +1,201 @@
-//! placeholder
+//! Ends a run: report, lock, cool-down, named outcome. Called by the state machine, and by EventBridge when an execution
+//! was stopped, timed out or broke before it could call.
+
+use aws::documents::Change;
+use aws::notices::{Audience, Notice};
+use aws::serve::parse;
+use aws::{Failure, Invocation, Ports, keys, metrics};
+use recovery::report::{self, Report};
+use recovery::run::{Outcome, RunDocument, outcome_of};
+use recovery::site::{RunId, RunToken};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What starts the function: the state machine at its end, or an event of EventBridge, told apart by its `detail-type`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Event(Value);
+
+/// The state machine, at its end.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FromMachine {
+    /// Everything the machine knows.
+    pub state: Value,
+    /// The name of the execution.
+    pub name: String,
+    /// The id of the execution.
+    pub execution: RunToken,
+}
+
+/// What EventBridge says of an execution that ended. Its other fields are AWS's and may grow.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ExecutionEnded {
+    /// The details.
+    pub detail: ExecutionDetail,
+}
+
+/// The details that count.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecutionDetail {
+    /// The id of the execution.
+    pub execution_arn: RunToken,
+    /// Its name.
+    pub name: String,
+    /// `ABORTED`, `TIMED_OUT` or `FAILED`.
+    pub status: String,
+    /// Why, if somebody said so.
+    #[serde(default)]
+    pub cause: Option<String>,
+}
+
+/// The answer to the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The named outcome.
+    pub outcome: Outcome,
+    /// In one sentence.
+    pub reason: String,
+    /// The key of the report; empty if the run never began.
+    pub report: String,
+}
+
+/// Ends a run. Ending it again changes nothing.
+///
+/// # Errors
+/// `InvalidEvent`, `StateCorrupt`, or what the store said.
+pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
+    let (name, token, (outcome, reason)) = if event.0.get("detail-type").is_some() {
+        let event: ExecutionEnded = parse(event.0)?;
+        let ended = of_status(&event.detail);
+        (event.detail.name, event.detail.execution_arn, ended)
+    } else {
+        let event: FromMachine = parse(event.0)?;
+        let ended = outcome_of(&event.state);
+        (event.name, event.execution, ended)
+    };
+    let Some(run) = run_of(ports, &name, &token).await? else {
+        return Ok(Answer {
+            outcome,
+            reason,
+            report: String::new(),
+        });
+    };
+    close(ports, run, &token, outcome, reason).await
+}
+
+fn of_status(detail: &ExecutionDetail) -> (Outcome, String) {
+    let cause = detail.cause.as_deref().filter(|c| !c.is_empty()).map(|c| format!(": {c}")).unwrap_or_default();
+    match detail.status.as_str() {
+        "ABORTED" => (Outcome::Stopped, format!("the execution was stopped{cause}")),
+        "TIMED_OUT" => (Outcome::Stopped, format!("the execution timed out{cause}")),
+        other => (Outcome::Failed, format!("the execution ended in {other}{cause}")),
+    }
+}
+
+/// The run that this execution acts for: by the lock it holds, else by its own name. An execution that never began a run
+/// has none, and nothing is written for it.
+async fn run_of(ports: &Ports, name: &str, token: &RunToken) -> Result<Option<RunDocument>, Failure> {
+    let state = ports.state().await?;
+    let held = state.lock.filter(|lock| lock.token == *token).map(|lock| lock.run);
+    let Some(run) = held.or_else(|| RunId::parse(name).ok()) else {
+        return Ok(None);
+    };
+    let document: Option<RunDocument> = ports.read(&keys::of_run(&run, "run.json")).await?;
+    match document {
+        Some(document) if document.token == *token => Ok(Some(document)),
+        // Begun, but its document was never written: only the lock is to be given back.
+        _ => {
+            ports.change_state(|state| Ok(state.release_lock(&run, token))).await?;
+            Ok(None)
+        }
+    }
+}
+
+async fn close(ports: &Ports, run: RunDocument, token: &RunToken, outcome: Outcome, reason: String) -> Result<Answer, Failure> {
+    let now = ports.now();
+    let id = run.run.clone();
+    // What an operator or an earlier close has said stands.
+    let closed = ports
+        .change_run(&id, |d| {
+            if d.outcome.is_none() {
+                d.outcome = Some(outcome);
+                d.reason = Some(reason.clone());
+                d.closed_at = Some(now);
+            }
+            d.clone()
+        })
+        .await?;
+    let first = run.outcome.is_none();
+    let outcome = closed.outcome.unwrap_or(outcome);
+    let reason = closed.reason.clone().unwrap_or(reason);
+    let key = keys::of_run(&id, "report.json");
+    let report = make_report(ports, &closed, outcome, reason.clone()).await?;
+    ports
+        .change(&key, |stored: &mut Option<Report>| {
+            if stored.as_ref().is_some_and(|s| s.attempts == report.attempts && s.outcome == report.outcome) {
+                return Ok(Change::Keep(()));
+            }
+            *stored = Some(report.clone());
+            Ok(Change::Write(()))
+        })
+        .await?;
+    let plan = ports.plan().await.ok();
+    ports
+        .change_state(|state| {
+            if state.release_lock(&id, token)
+                && let Some(plan) = &plan
+            {
+                state.cool_down_until = Some(now + plan.cool_down_seconds.signed());
+            }
+            Ok(())
+        })
+        .await?;
+    if first {
+        tell(ports, &report).await?;
+    }
+    Ok(Answer {
+        outcome,
+        reason,
+        report: key,
+    })
+}
+
+async fn make_report(ports: &Ports, run: &RunDocument, outcome: Outcome, reason: String) -> Result<Report, Failure> {
+    let pages = ports.ledger(&run.run).await?;
+    let decisions = ports.decisions(&run.run).await?;
+    let now = run.closed_at.unwrap_or_else(|| ports.now());
+    Ok(report::make(run, &pages, decisions, outcome, reason, now))
+}
+
+async fn tell(ports: &Ports, report: &Report) -> Result<(), Failure> {
+    let completed = report.outcome == Outcome::Completed;
+    let metric = if completed { 1.0 } else { 0.0 };
+    let mut values = vec![("RunCompleted", metric, "Count")];
+    if let Some(rto) = report.rto_seconds {
+        values.push(("RtoSeconds", rto, "Seconds"));
+    }
+    metrics::emit(&report.plan, &[], &values, ports.now());
+    let stages: Vec<String> = report
+        .stages
+        .iter()
+        .map(|s| format!("  {:?}: {} s{}", s.stage, s.seconds, if s.finished { "" } else { " (not done)" }))
+        .collect();
+    ports
+        .notices
+        .publish(Notice {
+            audience: if completed { Audience::Managers } else { Audience::Escalation },
+            subject: format!("[{}] {} ended: {}", report.plan, report.run, report.outcome.as_str()),
+            message: format!(
+                "{}: {}\n\nNext: {}\n\nRTO: {}\nStages:\n{}\n\nReport: runs/{}/report.json\n",
+                report.outcome.as_str(),
+                report.reason,
+                report.next,
+                report.rto_seconds.map_or_else(|| "not reached".to_owned(), |s| format!("{s} s")),
+                stages.join("\n"),
+                report.run
+            ),
+        })
+        .await
+}

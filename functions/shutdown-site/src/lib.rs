@@ -1,1 +1,101 @@
-//! placeholder
+//! One pass of fencing within its deadline; level-triggered, so it needs no memory of how it was started: it reads the
+//! site, quiets what is live, and reads it again.
+
+mod pass;
+mod watch;
+
+use std::time::Duration;
+
+use aws::{Failure, Invocation, Ports};
+use recovery::fence::{FenceAnswer, answer};
+use recovery::plan::Plan;
+use recovery::run::Stage;
+use recovery::site::{RunId, RunToken};
+use serde::{Deserialize, Serialize};
+use sites::{Purpose, Role, connect_to, frozen_url};
+
+pub use watch::Watched;
+
+use crate::pass::{Pass, Right};
+
+/// What starts the function.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "by", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Event {
+    /// The state machine.
+    Run {
+        /// The run.
+        run: RunId,
+        /// Its token.
+        token: RunToken,
+    },
+    /// The schedule: the watch over standing fences.
+    Schedule,
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To the state machine.
+    Fenced {
+        /// Whether to go on.
+        answer: FenceAnswer,
+        /// In words.
+        reason: String,
+    },
+    /// To the logs of the watch.
+    Watched {
+        /// One line per standing fence.
+        watched: Vec<Watched>,
+    },
+}
+
+/// One pass.
+///
+/// # Errors
+/// `LockLost`, `WrongWorkspace`, `CredentialRefused`, or what the store said. A site that cannot be reached is a status,
+/// not an error.
+pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Result<Answer, Failure> {
+    let plan = ports.plan().await?;
+    match event {
+        Event::Run { run, token } => in_run(ports, &plan, &run, &token, invocation).await,
+        Event::Schedule => Ok(Answer::Watched {
+            watched: watch::all(ports, &plan, invocation).await?,
+        }),
+    }
+}
+
+async fn in_run(ports: &Ports, plan: &Plan, run_id: &RunId, token: &RunToken, invocation: &Invocation) -> Result<Answer, Failure> {
+    let now = ports.now();
+    let run = ports
+        .change_run(run_id, |d| {
+            d.enter(Stage::Fence, now);
+            d.clone()
+        })
+        .await?;
+    let site = run.from;
+    // The fence is a fact before anything is attempted, so that the watch goes on whatever becomes of this execution.
+    ports
+        .change_state(|state| state.raise_fence(site, run_id, token, now))
+        .await?;
+    let call = plan.fence.call_timeout_seconds.duration();
+    let workspace = connect_to(ports, plan, site, frozen_url(&run, site)?, Role::Operator, Purpose::Fence(call)).await?;
+    let mut pass = Pass::new(ports, plan, site, run_id.clone(), Right::Run(token.clone()), invocation);
+    let found = pass.work(&workspace, patience(plan)).await?;
+    let fence = pass.record(&found).await?;
+    let now = ports.now();
+    let answer = answer(&fence, found.is_quiet(), plan.fence, now);
+    if answer == FenceAnswer::Proceed {
+        ports.change_run(run_id, |d| d.finish(Stage::Fence, now)).await?;
+    }
+    Ok(Answer::Fenced {
+        answer,
+        reason: format!("the {site} site: {}", found.words()),
+    })
+}
+
+/// How long one call of a run keeps at it before it tells the state machine how things stand.
+fn patience(plan: &Plan) -> Duration {
+    plan.fence.give_up_after_seconds.duration()
+}

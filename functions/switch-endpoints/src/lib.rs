@@ -1,1 +1,157 @@
-//! placeholder
+//! The commit; then the pointers and workspace URLs in SSM of both sites' regions and the control region.
+
+use aws::{Failure, Invocation, Ports};
+use recovery::failure::FailureName;
+use recovery::kind::Kind;
+use recovery::ledger::{Entry, EntryStatus};
+use recovery::plan::Plan;
+use recovery::run::{RunDocument, Stage};
+use recovery::site::{RunId, RunToken};
+use serde::{Deserialize, Serialize};
+use sites::{Depth, Pointers, Purpose, Role, assert_pointers, connect_to, failure_at, read_inventory};
+
+/// What the state machine hands over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The run.
+    pub run: RunId,
+    /// Its token.
+    pub token: RunToken,
+    /// What to do.
+    pub phase: Phase,
+}
+
+/// The two phases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Phase {
+    /// Make the target the active site.
+    Commit,
+    /// Point everybody to it.
+    Endpoints,
+}
+
+/// The answer to the state machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Switched {
+    /// The target is the active site.
+    Committed,
+    /// The pointers say so too.
+    Switched,
+}
+
+/// The answer to the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// What was done.
+    pub answer: Switched,
+    /// In words.
+    pub reason: String,
+}
+
+/// One phase.
+///
+/// # Errors
+/// `LockLost`, `Transient` if a region that must answer did not, or what the store said.
+pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Result<Answer, Failure> {
+    let plan = ports.plan().await?;
+    ports.require_lock(&event.run, &event.token).await?;
+    match event.phase {
+        Phase::Commit => commit(ports, &event).await,
+        Phase::Endpoints => endpoints(ports, &plan, &event, invocation).await,
+    }
+}
+
+async fn commit(ports: &Ports, event: &Event) -> Result<Answer, Failure> {
+    let now = ports.now();
+    let run = ports
+        .change_run(&event.run, |d| {
+            d.enter(Stage::Commit, now);
+            d.clone()
+        })
+        .await?;
+    if !run.is_finished(Stage::Validation) {
+        return Err(Failure::internal(format!("run {} has not passed its validation", run.run)));
+    }
+    let done = ports
+        .change_state(|state| state.commit(run.target, &event.run, &event.token, now))
+        .await?;
+    let now = ports.now();
+    ports
+        .change_run(&event.run, |d| {
+            d.committed_at.get_or_insert(done.at);
+            d.finish(Stage::Commit, now);
+        })
+        .await?;
+    Ok(Answer {
+        answer: Switched::Committed,
+        reason: format!("the {} site is active since {}", run.target, done.at),
+    })
+}
+
+async fn endpoints(ports: &Ports, plan: &Plan, event: &Event, invocation: &Invocation) -> Result<Answer, Failure> {
+    let now = ports.now();
+    let run = ports
+        .change_run(&event.run, |d| {
+            d.enter(Stage::Endpoints, now);
+            d.clone()
+        })
+        .await?;
+    if run.committed_at.is_none() {
+        return Err(Failure::internal(format!("run {} has not committed", run.run)));
+    }
+    let mut pointers = Pointers::new(plan, run.target, &run.evidence.workspace_urls);
+    add_warehouses(ports, plan, &run, &mut pointers).await?;
+    let results = assert_pointers(ports, plan, &pointers, plan.detection.probe_timeout_seconds.duration()).await;
+    let failed_region = &plan.sites.get(run.from).region;
+    let mut entries = Vec::new();
+    let mut missing = Vec::new();
+    for (region, result) in results {
+        let status = match result {
+            Ok(_) => continue,
+            Err(failure) if region == *failed_region && region != plan.control_region => {
+                missing.push(region.to_string());
+                EntryStatus::Failed { error: failure.message }
+            }
+            // The control region and the target's must say the truth before anybody is told.
+            Err(failure) => return Err(Failure::new(FailureName::Transient, failure.message)),
+        };
+        entries.push(Entry { subject: None, act: format!("pointers in {region}"), at: ports.now(), status });
+    }
+    ports
+        .add_to_ledger(&run.run, run.target, "Endpoints", &invocation.request_id, entries)
+        .await?;
+    let now = ports.now();
+    ports.change_run(&event.run, |d| d.finish(Stage::Endpoints, now)).await?;
+    Ok(Answer {
+        answer: Switched::Switched,
+        reason: if missing.is_empty() {
+            format!("the {} site took over; every stage was done and read back", run.target)
+        } else {
+            format!(
+                "the {} site took over; every stage was done and read back (the pointers in {} follow when that region answers)",
+                run.target,
+                missing.join(", ")
+            )
+        },
+    })
+}
+
+/// The baseline's warehouses as they are called at the target.
+async fn add_warehouses(ports: &Ports, plan: &Plan, run: &RunDocument, pointers: &mut Pointers) -> Result<(), Failure> {
+    if !plan.kinds.contains(&Kind::Warehouse) {
+        return Ok(());
+    }
+    let baseline = ports.baseline(&run.evidence.baseline.digest).await?;
+    let workspace = connect_to(ports, plan, run.target, sites::frozen_url(run, run.target)?, Role::Observer, Purpose::Run).await?;
+    let target = read_inventory(&workspace, run.target, &[Kind::Warehouse], Depth::Whole, ports.now())
+        .await
+        .map_err(|e| failure_at(run.target, &e))?;
+    let theirs = target.by_key();
+    for warehouse in baseline.inventory.of_kind(Kind::Warehouse) {
+        if let Some([twin]) = theirs.get(&(Kind::Warehouse, warehouse.key.as_str())).map(Vec::as_slice) {
+            pointers.add_warehouse(plan, &warehouse.name, &twin.id);
+        }
+    }
+    Ok(())
+}

@@ -1,1 +1,200 @@
-//! placeholder
+//! Proves that the target works before anything is committed to it: sign-in, API calls, the plan's statements.
+
+use std::time::Instant;
+
+use aws::{Failure, Invocation, Ports, keys};
+use databricks::{Statement, StatementState, WarehouseId, Workspace, Writer};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use recovery::inventory::Inventory;
+use recovery::kind::Kind;
+use recovery::plan::{Plan, StatementCheck};
+use recovery::run::{Stage, ValidationAnswer};
+use recovery::site::{RunId, RunToken, SiteLabel};
+use serde::{Deserialize, Serialize};
+use sites::{Depth, Purpose, Role, connect_to, failure_at, frozen_url, read_inventory};
+
+/// What the state machine hands over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Event {
+    /// The run.
+    pub run: RunId,
+    /// Its token.
+    pub token: RunToken,
+}
+
+/// The answer to the state machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// Whether every check held.
+    pub answer: ValidationAnswer,
+    /// In words.
+    pub reason: String,
+}
+
+/// One check.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// What was checked.
+    pub name: String,
+    /// Whether it held.
+    pub passed: bool,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// `runs/<id>/validation.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ValidationDocument {
+    /// Always 1.
+    pub format_version: u32,
+    /// When.
+    pub checked_at: Timestamp,
+    /// Where.
+    pub site: SiteLabel,
+    /// Every check.
+    pub checks: Vec<Check>,
+}
+
+/// Runs all checks, also after one has failed: a person wants to see all that is broken.
+///
+/// # Errors
+/// `LockLost`, `WrongWorkspace`, or what the store said. A check that fails is an answer, not an error.
+pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Result<Answer, Failure> {
+    let plan = ports.plan().await?;
+    ports.require_lock(&event.run, &event.token).await?;
+    let now = ports.now();
+    let run = ports
+        .change_run(&event.run, |d| {
+            d.enter(Stage::Validation, now);
+            d.clone()
+        })
+        .await?;
+    let site = run.target;
+    let workspace = connect_to(ports, &plan, site, frozen_url(&run, site)?, Role::Operator, Purpose::Run).await?;
+    let mut checks = vec![
+        timed("sign in", async { workspace.sign_in().await.map(|_| "signed in".to_owned()).map_err(|e| e.to_string()) }.boxed()).await,
+        timed(
+            "the workspace is the one of the plan",
+            async { workspace.verified().await.map(|_| format!("workspace {}", plan.sites.get(site).workspace_id)).map_err(|e| e.to_string()) }.boxed(),
+        )
+        .await,
+    ];
+    for kind in plan.protected_kinds() {
+        checks.push(list(&workspace, site, kind, ports).await);
+    }
+    if !plan.validation.statements.is_empty() {
+        checks.extend(statements(&workspace, &plan, site, ports, invocation).await);
+    }
+    finish(ports, &event, site, checks).await
+}
+
+async fn finish(ports: &Ports, event: &Event, site: SiteLabel, checks: Vec<Check>) -> Result<Answer, Failure> {
+    let failed: Vec<&Check> = checks.iter().filter(|c| !c.passed).collect();
+    let answer = match failed.first() {
+        None => Answer {
+            answer: ValidationAnswer::Passed,
+            reason: format!("all {} checks of the {site} site passed", checks.len()),
+        },
+        Some(first) => Answer {
+            answer: ValidationAnswer::Failed,
+            reason: format!("{} of {} checks of the {site} site failed: {}: {}", failed.len(), checks.len(), first.name, first.detail),
+        },
+    };
+    let now = ports.now();
+    let document = ValidationDocument {
+        format_version: 1,
+        checked_at: now,
+        site,
+        checks,
+    };
+    ports.put(&keys::of_run(&event.run, "validation.json"), &document).await?;
+    // The run may have lost its lock while the checks ran.
+    ports.require_lock(&event.run, &event.token).await?;
+    if answer.answer == ValidationAnswer::Passed {
+        ports.change_run(&event.run, |d| d.finish(Stage::Validation, now)).await?;
+    }
+    Ok(answer)
+}
+
+async fn timed(name: impl Into<String>, work: BoxFuture<'_, Result<String, String>>) -> Check {
+    let start = Instant::now();
+    let result = work.await;
+    let seconds = (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+    let passed = result.is_ok();
+    Check {
+        name: name.into(),
+        passed,
+        seconds,
+        detail: result.unwrap_or_else(|e| e),
+    }
+}
+
+async fn list(workspace: &Workspace, site: SiteLabel, kind: Kind, ports: &Ports) -> Check {
+    timed(
+        format!("list {kind}s"),
+        async {
+            read_inventory(workspace, site, &[kind], Depth::Live, ports.now())
+                .await
+                .map(|found| format!("{} found", found.resources.len()))
+                .map_err(|e| failure_at(site, &e).message)
+        }
+        .boxed(),
+    )
+    .await
+}
+
+async fn statements(workspace: &Workspace, plan: &Plan, site: SiteLabel, ports: &Ports, invocation: &Invocation) -> Vec<Check> {
+    let prepared = async {
+        let writer = workspace.verified().await?;
+        let warehouses = read_inventory(workspace, site, &[Kind::Warehouse], Depth::Live, ports.now()).await?;
+        Ok::<_, databricks::Error>((writer, warehouses))
+    }
+    .boxed()
+    .await;
+    let mut checks = Vec::new();
+    for check in &plan.validation.statements {
+        let name = format!("statement on \"{}\": {}", check.warehouse, check.sql);
+        let work = match &prepared {
+            Ok(_) if invocation.is_over() => async { Err("there was no time left for it".to_owned()) }.boxed(),
+            Ok((writer, warehouses)) => statement(writer, warehouses, check, plan).boxed(),
+            Err(error) => {
+                let error = error.to_string();
+                async { Err(error) }.boxed()
+            }
+        };
+        checks.push(timed(name, work).await);
+    }
+    checks
+}
+
+async fn statement(writer: &Writer, warehouses: &Inventory, check: &StatementCheck, plan: &Plan) -> Result<String, String> {
+    let mut named = warehouses.resources.iter().filter(|w| w.name == check.warehouse);
+    let warehouse = match (named.next(), named.next()) {
+        (Some(warehouse), None) => WarehouseId(warehouse.id.clone()),
+        (None, _) => return Err(format!("there is no warehouse \"{}\"", check.warehouse)),
+        (Some(_), Some(_)) => return Err(format!("there is more than one warehouse \"{}\"", check.warehouse)),
+    };
+    let result = writer
+        .execute_statement(Statement {
+            sql: check.sql.clone(),
+            warehouse,
+            deadline: plan.validation.statement_timeout_seconds.duration(),
+        })
+        .await
+        .map_err(|e| e.to_string())?;
+    if result.state != StatementState::Succeeded {
+        let why = result.error.map_or_else(String::new, |e| format!(" ({}: {})", e.error_code, e.message));
+        let late = if result.deadline_passed { ", it took too long" } else { "" };
+        return Err(format!("it ended in {:?}{late}{why}", result.state));
+    }
+    match (&check.expect, &result.value) {
+        (None, value) => Ok(format!("answered {value:?}")),
+        (Some(expected), Some(value)) if expected == value => Ok(format!("answered {value:?}")),
+        (Some(expected), value) => Err(format!("answered {value:?}, expected {expected:?}")),
+    }
+}

@@ -11,8 +11,10 @@ use recovery::failure::FailureName;
 use recovery::ledger::{Entry, LEDGER_FORMAT, Page, ReadPage};
 use recovery::plan::Plan;
 use recovery::run::RunDocument;
+use recovery::signals::Signals;
 use recovery::site::{ContentDigest, RunId, RunToken, SiteLabel};
 use recovery::state::{Refusal, State};
+use recovery::verdict::{Judgement, Observation, judge};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -269,6 +271,29 @@ impl Ports {
             pages.extend(self.read::<ReadPage>(&key).await?);
         }
         Ok(pages)
+    }
+
+    /// The fresh and older observations of one site by every vantage of the plan. A vantage that never reported has none.
+    ///
+    /// # Errors
+    /// `StateCorrupt`, or what the store said.
+    pub async fn observations(&self, plan: &Plan, site: SiteLabel) -> Result<Vec<Observation>, Failure> {
+        let mut observations = Vec::new();
+        for vantage in &plan.detection.vantages {
+            let signals: Option<Signals> = self.read(&keys::signals(vantage.as_str())).await?;
+            observations.extend(signals.into_iter().flat_map(|s| s.observations).filter(|o| o.site == site));
+        }
+        Ok(observations)
+    }
+
+    /// The judgement on one site now.
+    ///
+    /// # Errors
+    /// As [`Ports::observations`].
+    pub async fn judgement(&self, plan: &Plan, site: SiteLabel) -> Result<Judgement, Failure> {
+        let observations = self.observations(plan, site).await?;
+        judge(&observations, &plan.detection.policy, self.now())
+            .map_err(|e| Failure::new(FailureName::StateCorrupt, format!("the stored signals cannot be judged: {e}")))
     }
 
     /// Every decision of a run.

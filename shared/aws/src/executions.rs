@@ -42,3 +42,9 @@ impl Executions {
         }
     }
 }
+
+/// The client of the control region.
+#[must_use]
+pub fn client(config: &aws_config::SdkConfig) -> Client {
+    Client::new(config)
+}

@@ -8,6 +8,8 @@ pub const PLAN: &str = "plan.json";
 pub const STATE: &str = "state.json";
 /// Which baseline counts.
 pub const BASELINE: &str = "baselines/current.json";
+/// A capture that was not accepted.
+pub const BASELINE_CANDIDATE: &str = "baselines/candidate.json";
 /// The newest replication measurement.
 pub const REPLICATION: &str = "replication/status.json";
 /// The open incident.

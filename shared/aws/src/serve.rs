@@ -1,6 +1,7 @@
 //! Start-up of a function: logs, the event, the deadline, and failures with stable names.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{LambdaEvent, service_fn, tracing};
@@ -62,7 +63,8 @@ where
         let handler = &handler;
         async move {
             let result = match parsed {
-                Ok(event) => handler(event, invocation).await,
+                // Boxed: within the runtime's own futures a handler is nested deeper than the compiler lays out.
+                Ok(event) => (Box::pin(handler(event, invocation)) as Pin<Box<dyn Future<Output = _>>>).await,
                 Err(failure) => Err(failure),
             };
             if let Err(failure) = &result {

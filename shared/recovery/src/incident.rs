@@ -27,7 +27,9 @@ pub struct Incident {
     pub opened_at: Timestamp,
     /// What the probes saw.
     pub evidence: Vec<String>,
-    /// Why no run was started, if none was.
+    /// When its run was started.
+    pub started_at: Option<Timestamp>,
+    /// Why no run was started yet, if none was.
     pub blocked: Option<String>,
     /// When the verdict was Healthy again.
     pub cleared_at: Option<Timestamp>,
@@ -49,6 +51,7 @@ impl Incident {
             since,
             opened_at: now,
             evidence: judgement.evidence.clone(),
+            started_at: None,
             blocked: None,
             cleared_at: None,
         })

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::{Inventory, Subject};
+use crate::kind::Object;
 use crate::site::{RunId, SiteLabel};
 
 /// The version of a ledger document.
@@ -23,6 +24,13 @@ impl Verified {
     pub fn by_reading(after: &Inventory, attempted_at: Option<Timestamp>, holds: impl FnOnce(&Inventory) -> bool) -> Option<Self> {
         let later = attempted_at.is_none_or(|attempt| after.read_at >= attempt);
         (later && holds(after)).then_some(Self { read_at: after.read_at })
+    }
+
+    /// The proof that `holds` in one object's own answer, whose reading began at `read_at`. For what is read singly, as a
+    /// run is.
+    #[must_use]
+    pub fn by_object(read_at: Timestamp, answer: &Object, holds: impl FnOnce(&Object) -> bool) -> Option<Self> {
+        holds(answer).then_some(Self { read_at })
     }
 
     /// When the reading began.

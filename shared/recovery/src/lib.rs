@@ -15,6 +15,7 @@ pub mod readiness;
 pub mod replication;
 pub mod report;
 pub mod run;
+pub mod signals;
 pub mod site;
 pub mod state;
 pub mod verdict;

@@ -1,1 +1,11 @@
-//! placeholder
+//! The sites of a plan as workspaces: where they are, how to sign in, what they hold.
+
+mod connect;
+mod failure;
+mod pointers;
+mod read;
+
+pub use connect::{Purpose, Role, connect, connect_to, frozen_url, workspace_url};
+pub use failure::failure_at;
+pub use pointers::{Pointers, assert_pointers};
+pub use read::{Depth, read_inventory};
