@@ -160,7 +160,9 @@ impl<'a> Walk<'a> {
         Ok(Some(keys.into_iter().collect()))
     }
 
+    /// The state at a checkpoint. Readers may pick any of several checkpoints of one version, so all are looked at.
     async fn load(&mut self, version: u64) -> Result<Option<Replay>, Error> {
+        let mut loaded = None;
         let instances = self.log.checkpoints.get(&version).into_iter().flatten();
         for instance in instances.filter(|instance| instance.has_all_parts()) {
             let Some((name, _)) = instance.files.first() else {
@@ -170,28 +172,33 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let mut replay = Replay::default();
+            let keep = loaded.is_none();
             let facts = checkpoint::read(self.location, self.log, instance, self.join, |added| {
-                replay.base_file(added);
+                if keep {
+                    replay.base_file(added);
+                }
             })
             .await;
             match facts {
-                Ok(facts) => {
-                    // Its own commit tells the time; what it did is in the checkpoint.
-                    let time = match read(self.location, self.log, self.join, version).await {
-                        Ok(commit) => commit.time,
-                        Err(Fault::Unusable(_)) => None,
-                        Err(Fault::Fatal(error)) => return Err(error),
-                    };
-                    replay.end_base(version, &facts, time, self.location.address())?;
-                    return Ok(Some(replay));
-                }
+                Ok(facts) if keep => loaded = Some((replay, facts)),
+                Ok(_) => {}
                 Err(Fault::Fatal(error)) => return Err(error),
                 Err(Fault::Unusable(reason)) => {
                     self.faults.checkpoints.insert(name.clone(), reason);
                 }
             }
         }
-        Ok(None)
+        let Some((mut replay, facts)) = loaded else {
+            return Ok(None);
+        };
+        // Its own commit tells the time; what it did is in the checkpoint.
+        let time = match read(self.location, self.log, self.join, version).await {
+            Ok(commit) => commit.time,
+            Err(Fault::Unusable(_)) => None,
+            Err(Fault::Fatal(error)) => return Err(error),
+        };
+        replay.end_base(version, &facts, time, self.location.address())?;
+        Ok(Some(replay))
     }
 }
 
