@@ -1,1 +1,20 @@
-//! placeholder
+//! The drill: two simulated workspaces, a local cloud with the real template, real function binaries and the real state
+//! machine go through a disaster; the simulators' own records then tell whether the promises held.
+
+pub mod build;
+pub mod error;
+pub mod estate;
+pub mod live;
+pub mod plan;
+pub mod progress;
+pub mod promises;
+pub mod scenario;
+pub mod script;
+pub mod summary;
+pub mod workspace;
+pub mod world;
+
+pub use error::DrillError;
+pub use scenario::Scenario;
+pub use script::{Options, run};
+pub use summary::Summary;

@@ -1,0 +1,106 @@
+//! The plan of a drill: the shape of a real one, with short durations.
+
+use recovery::kind::Kind;
+use recovery::plan::{
+    ActivationPolicy, ApprovalPolicy, BaselinePolicy, Buckets, DataSet, Detection, FencePolicy, Objectives, OnExpiry, PLAN_FORMAT, Percent,
+    Plan, Seconds, Site, Sites, StatementCheck, ValidationPolicy,
+};
+use recovery::site::{DataSetName, PlanName, Region, WorkspaceId};
+use recovery::verdict::Policy;
+
+use crate::Scenario;
+
+/// The plan's name.
+pub const NAME: &str = "drill";
+/// Where the stack runs.
+pub const CONTROL_REGION: &str = "us-west-2";
+/// The primary's region.
+pub const PRIMARY_REGION: &str = "us-east-1";
+/// The secondary's region.
+pub const SECONDARY_REGION: &str = "us-east-2";
+/// The primary's workspace.
+pub const PRIMARY_WORKSPACE: u64 = 1_444_828_305_810_485;
+/// The secondary's workspace.
+pub const SECONDARY_WORKSPACE: u64 = 2_893_746_510_293_847;
+/// The data bucket in the primary's region.
+pub const PRIMARY_BUCKET: &str = "drill-lake-us-east-1";
+/// The data bucket in the secondary's region.
+pub const SECONDARY_BUCKET: &str = "drill-lake-us-east-2";
+
+/// The plan for a scenario; `warehouse` is one that the statement check may run on.
+#[must_use]
+pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
+    let expires = if scenario == Scenario::NobodyApproves { 6 } else { 180 };
+    let site = |region: &str, id: u64| Site {
+        region: Region::new(region),
+        workspace_id: WorkspaceId::new(id.to_string()),
+    };
+    Plan {
+        format_version: PLAN_FORMAT,
+        name: PlanName::new(NAME),
+        control_region: Region::new(CONTROL_REGION),
+        sites: Sites {
+            primary: site(PRIMARY_REGION, PRIMARY_WORKSPACE),
+            secondary: site(SECONDARY_REGION, SECONDARY_WORKSPACE),
+        },
+        objectives: Objectives {
+            rto_seconds: Seconds(if scenario == Scenario::BadPlan { 0 } else { 600 }),
+            rpo_seconds: Seconds(60),
+        },
+        detection: Detection {
+            vantages: vec![Region::new(CONTROL_REGION)],
+            policy: Policy {
+                window: 5,
+                confirmations: 3,
+                grace_seconds: 3,
+                quorum: 1,
+                freshness_seconds: 30,
+            },
+            probe_timeout_seconds: Seconds(1),
+            latency_objective_ms: 900,
+        },
+        kinds: Kind::ALL.to_vec(),
+        data_sets: vec![DataSet {
+            name: DataSetName::new("lake"),
+            buckets: Buckets {
+                primary: PRIMARY_BUCKET.to_owned(),
+                secondary: SECONDARY_BUCKET.to_owned(),
+            },
+            replication_rule: Some("EntireBucket".to_owned()),
+            rpo_seconds: None,
+        }],
+        baseline: BaselinePolicy {
+            max_live_loss_percent: Percent(30),
+            max_age_seconds: Seconds(3600),
+        },
+        approval: ApprovalPolicy {
+            expires_after_seconds: Seconds(expires),
+            remind_every_seconds: Seconds(60),
+            escalate_after_seconds: Seconds(90),
+            poll_seconds: Seconds(1),
+            on_expiry: OnExpiry::Decline,
+        },
+        fence: FencePolicy {
+            poll_seconds: Seconds(1),
+            proceed_when_unreachable_for_seconds: Seconds(4),
+            give_up_after_seconds: Seconds(60),
+            call_timeout_seconds: Seconds(1),
+        },
+        activation: ActivationPolicy {
+            poll_seconds: Seconds(1),
+            give_up_after_seconds: Seconds(120),
+        },
+        validation: ValidationPolicy {
+            statements: warehouse
+                .map(|name| StatementCheck {
+                    warehouse: name.to_owned(),
+                    sql: "SELECT 1".to_owned(),
+                    expect: Some("1".to_owned()),
+                })
+                .into_iter()
+                .collect(),
+            statement_timeout_seconds: Seconds(60),
+        },
+        cool_down_seconds: Seconds(600),
+    }
+}

@@ -1,0 +1,74 @@
+//! The scenarios.
+
+use clap::ValueEnum;
+use recovery::run::Outcome;
+
+/// What happens in a drill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// The primary's region goes dark; a person approves; the standby takes over; the primary comes back and is fenced.
+    Failover,
+    /// The same, but the primary's platform keeps running behind the dark control plane: its jobs go on firing.
+    FailoverStillRunning,
+    /// A job of the baseline does not exist at the standby.
+    MissingJob,
+    /// A statement of the plan fails at the target.
+    ValidationFails,
+    /// The same; then the target is repaired and the run resumed.
+    ResumeAfterRepair,
+    /// Nobody answers the request.
+    NobodyApproves,
+    /// A person declines.
+    Declined,
+    /// The state machine is started with a mode that does not exist.
+    WrongMode,
+    /// Somebody stops the execution in the console while it waits for the approval.
+    Stopped,
+    /// The plan in the bucket has an objective of 0.
+    BadPlan,
+}
+
+impl Scenario {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned())
+    }
+
+    /// One line for `--list`.
+    #[must_use]
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Failover => "region dark, approval, failover, the primary returns and is fenced (default)",
+            Self::FailoverStillRunning => "the same, with the primary's jobs still firing behind a dark control plane",
+            Self::MissingJob => "a job is missing at the standby: ends in NotReady",
+            Self::ValidationFails => "a check fails at the target: ends in ValidationFailed",
+            Self::ResumeAfterRepair => "the same, then repaired and resumed: ends in Completed",
+            Self::NobodyApproves => "nobody answers: ends in ApprovalExpired",
+            Self::Declined => "a person declines: ends in Declined",
+            Self::WrongMode => "a typo in the console input: ends in Failed, nothing is written",
+            Self::Stopped => "the execution is stopped in the console: ends in Stopped",
+            Self::BadPlan => "the plan has an objective of 0: refused with the field's path, nothing is written",
+        }
+    }
+
+    /// How it must end.
+    #[must_use]
+    pub const fn expected(self) -> Outcome {
+        match self {
+            Self::Failover | Self::FailoverStillRunning | Self::ResumeAfterRepair => Outcome::Completed,
+            Self::MissingJob => Outcome::NotReady,
+            Self::ValidationFails => Outcome::ValidationFailed,
+            Self::NobodyApproves => Outcome::ApprovalExpired,
+            Self::Declined => Outcome::Declined,
+            Self::WrongMode | Self::BadPlan => Outcome::Failed,
+            Self::Stopped => Outcome::Stopped,
+        }
+    }
+
+    /// Whether the primary's platform goes on behind its dark control plane.
+    #[must_use]
+    pub const fn keeps_running(self) -> bool {
+        matches!(self, Self::FailoverStillRunning)
+    }
+}

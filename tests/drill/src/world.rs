@@ -1,0 +1,294 @@
+//! The world of a drill: the cloud with the deployed stack, both workspaces, and the S3 replication between them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws::buckets::Buckets;
+use aws::store::{S3Store, Store};
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use aws_sdk_ssm::types::ParameterType;
+use local_cloud::{CloudOptions, Deployment, LocalCloud};
+use recovery::plan::Plan;
+use recovery::site::{Region, SiteLabel};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::DrillError;
+use crate::estate::Estate;
+use crate::plan::{
+    CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, PRIMARY_WORKSPACE, SECONDARY_BUCKET, SECONDARY_REGION, SECONDARY_WORKSPACE,
+};
+use crate::workspace::SimulatedWorkspace;
+
+/// One minute of a schedule lasts this long.
+const ONE_MINUTE: Duration = Duration::from_secs(2);
+/// The simulators' platform clock runs this much faster than ours.
+const TIME_SCALE: f64 = 60.0;
+/// How often new objects are copied from the primary's bucket to the secondary's.
+const REPLICATE_EVERY: Duration = Duration::from_millis(700);
+
+/// Everything that runs during a drill. Nothing of it outlives `stop`.
+pub struct World {
+    /// The local cloud.
+    pub cloud: LocalCloud,
+    /// The stack as it was deployed.
+    pub deployment: Deployment,
+    /// The primary's workspace.
+    pub primary: SimulatedWorkspace,
+    /// The secondary's workspace.
+    pub secondary: SimulatedWorkspace,
+    config: SdkConfig,
+    bucket: String,
+    replication: Option<JoinHandle<()>>,
+}
+
+impl World {
+    /// Starts the workspaces and the cloud, deploys the template, stores plan, URLs and credentials.
+    ///
+    /// # Errors
+    /// Whatever cannot be started, with the reason.
+    pub async fn start(root: &Path, binaries: &Path, out: &Path, estate: Estate, plan: &Plan) -> Result<Self, DrillError> {
+        let primary = SimulatedWorkspace::start(estate.primary, PRIMARY_WORKSPACE, &out.join("primary.jsonl"), TIME_SCALE).await?;
+        let secondary = SimulatedWorkspace::start(estate.secondary, SECONDARY_WORKSPACE, &out.join("secondary.jsonl"), TIME_SCALE).await?;
+        let cloud = LocalCloud::start(CloudOptions {
+            repo_root: root.to_owned(),
+            binaries: binaries.to_owned(),
+            out: out.to_owned(),
+            region: CONTROL_REGION.to_owned(),
+            bucket_regions: BTreeMap::from([
+                (PRIMARY_BUCKET.to_owned(), PRIMARY_REGION.to_owned()),
+                (SECONDARY_BUCKET.to_owned(), SECONDARY_REGION.to_owned()),
+            ]),
+        })
+        .await?;
+        let parameters: BTreeMap<String, String> = [
+            ("PlanName", NAME),
+            ("CaptureSchedule", "rate(3 minutes)"),
+            ("LagSchedule", "rate(1 minute)"),
+            ("ReadinessSchedule", "rate(5 minutes)"),
+            ("DataBucketPattern", "drill-lake-*"),
+            ("Architecture", "x86_64"),
+        ]
+        .into_iter()
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect();
+        let deployment = cloud.deploy(&root.join("infra/template.yaml"), NAME, &parameters).await?;
+        let config = sdk_config(&cloud.endpoint(), CONTROL_REGION).await;
+        let bucket = deployment.outputs.get("StateBucketName").cloned().unwrap_or_default();
+        let mut world = Self {
+            cloud,
+            deployment,
+            primary,
+            secondary,
+            config,
+            bucket,
+            replication: None,
+        };
+        world.seed(plan).await?;
+        world.replicate();
+        Ok(world)
+    }
+
+    async fn seed(&self, plan: &Plan) -> Result<(), DrillError> {
+        let plan = serde_json::to_vec_pretty(plan).unwrap_or_default();
+        self.store().create("plan.json", plan).await?;
+        for (bucket, region) in [(PRIMARY_BUCKET, PRIMARY_REGION), (SECONDARY_BUCKET, SECONDARY_REGION)] {
+            self.create_bucket(bucket, region).await?;
+        }
+        let ssm = aws_sdk_ssm::Client::new(&self.config);
+        let credential = json!({"client_id": "sim-client", "client_secret": "sim-secret"}).to_string();
+        for (site, workspace) in [(SiteLabel::Primary, &self.primary), (SiteLabel::Secondary, &self.secondary)] {
+            let mut wanted = vec![(aws::keys::workspace_url(&plan_name(), site), workspace.url(), ParameterType::String)];
+            for role in ["observer", "operator"] {
+                wanted.push((aws::keys::credential(&plan_name(), site, role), credential.clone(), ParameterType::SecureString));
+            }
+            for (name, value, kind) in wanted {
+                ssm.put_parameter()
+                    .name(&name)
+                    .value(value)
+                    .r#type(kind)
+                    .overwrite(true)
+                    .send()
+                    .await
+                    .map_err(|e| DrillError::Aws(format!("writing parameter {name}: {}", aws_sdk_ssm::error::DisplayErrorContext(&e))))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_bucket(&self, bucket: &str, region: &str) -> Result<(), DrillError> {
+        let client = aws_sdk_s3::Client::new(&sdk_config(&self.cloud.endpoint(), region).await);
+        let mut request = client.create_bucket().bucket(bucket);
+        // us-east-1 is S3's default and must not be named.
+        if region != "us-east-1" {
+            let location = CreateBucketConfiguration::builder()
+                .location_constraint(BucketLocationConstraint::from(region))
+                .build();
+            request = request.create_bucket_configuration(location);
+        }
+        request
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|e| DrillError::Aws(format!("creating bucket {bucket}: {}", aws_sdk_s3::error::DisplayErrorContext(&e))))
+    }
+
+    /// S3 replication between the data buckets, played by copying: it ends with the region.
+    fn replicate(&mut self) {
+        let buckets = Arc::new(Buckets::new(self.config.clone()));
+        self.replication = Some(tokio::spawn(async move {
+            let (from, to) = (Region::new(PRIMARY_REGION), Region::new(SECONDARY_REGION));
+            let key = format!("databricks-dr-marker/{NAME}/primary.json");
+            loop {
+                if let Ok(Some(bytes)) = buckets.get(&from, PRIMARY_BUCKET, &key).await {
+                    // A copy that fails is tried again in the next round, as replication does.
+                    let _ = buckets.put(&to, SECONDARY_BUCKET, &key, bytes).await;
+                }
+                tokio::time::sleep(REPLICATE_EVERY).await;
+            }
+        }));
+    }
+
+    /// The state bucket.
+    #[must_use]
+    pub fn store(&self) -> S3Store {
+        S3Store::new(aws_sdk_s3::Client::new(&self.config), self.bucket.clone())
+    }
+
+    /// A document of the state bucket, or nothing.
+    ///
+    /// # Errors
+    /// If the bucket cannot be read or the document is not what it should be.
+    pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, DrillError> {
+        match self.store().get(key).await? {
+            Some(stored) => serde_json::from_slice(&stored.bytes)
+                .map(Some)
+                .map_err(|e| DrillError::Aws(format!("{key}: {e}"))),
+            None => Ok(None),
+        }
+    }
+
+    /// A parameter of any region.
+    ///
+    /// # Errors
+    /// If SSM fails.
+    pub async fn parameter(&self, region: &str, name: &str) -> Result<Option<String>, DrillError> {
+        use aws::parameters::{Parameters, SsmParameters};
+        Ok(SsmParameters::new(self.config.clone()).get(&Region::new(region), name).await?)
+    }
+
+    /// Starts the clock of the schedules.
+    ///
+    /// # Errors
+    /// If a deployed expression cannot be played.
+    pub async fn start_schedules(&self) -> Result<(), DrillError> {
+        Ok(self.cloud.run_schedules(ONE_MINUTE).await?)
+    }
+
+    /// The primary's region ends: its workspace, its AWS endpoints, its replication.
+    ///
+    /// # Errors
+    /// If a control route fails.
+    pub async fn disaster(&mut self, platform_keeps_running: bool) -> Result<(), DrillError> {
+        if let Some(task) = self.replication.take() {
+            task.abort();
+        }
+        self.cloud.darken_region(PRIMARY_REGION);
+        self.primary.darken(platform_keeps_running).await
+    }
+
+    /// The primary's region is back.
+    ///
+    /// # Errors
+    /// If a control route fails.
+    pub async fn recover(&self) -> Result<(), DrillError> {
+        self.cloud.light_region(PRIMARY_REGION);
+        self.primary.light().await
+    }
+
+    /// A person's act by command line.
+    ///
+    /// # Errors
+    /// If the function cannot be invoked, or refuses.
+    pub async fn operate(&self, payload: &Value) -> Result<Value, DrillError> {
+        let answer = self.cloud.invoke("OperateFunction", payload).await?;
+        match answer.function_error {
+            None => Ok(answer.payload),
+            Some(_) => Err(DrillError::Aws(format!("operate refused: {}", answer.payload))),
+        }
+    }
+
+    /// Waits until `look` finds something.
+    ///
+    /// # Errors
+    /// After `seconds`, with what was waited for.
+    pub async fn wait<R, F: Future<Output = Result<Option<R>, DrillError>>>(
+        &self,
+        what: &str,
+        seconds: u64,
+        mut look: impl FnMut() -> F,
+    ) -> Result<R, DrillError> {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        loop {
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            if Instant::now() >= end {
+                return Err(DrillError::TimedOut {
+                    what: what.to_owned(),
+                    seconds,
+                });
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+
+    /// Copies every document of the state bucket into a folder, for those who want to look at them.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub async fn save_state(&self, folder: &Path) -> Result<(), DrillError> {
+        let store = self.store();
+        for key in store.list("").await? {
+            let Some(stored) = store.get(&key).await? else { continue };
+            let path = folder.join(&key);
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(DrillError::file(parent))?;
+            }
+            std::fs::write(&path, stored.bytes).map_err(DrillError::file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Ends everything; says where the recordings lie.
+    pub async fn stop(mut self) -> Vec<PathBuf> {
+        if let Some(task) = self.replication.take() {
+            task.abort();
+        }
+        let recordings = vec![self.primary.recording.clone(), self.secondary.recording.clone()];
+        self.cloud.stop().await;
+        self.primary.stop().await;
+        self.secondary.stop().await;
+        recordings
+    }
+}
+
+fn plan_name() -> recovery::site::PlanName {
+    recovery::site::PlanName::new(NAME)
+}
+
+/// The SDK against the local cloud, with credentials that are none.
+async fn sdk_config(endpoint: &str, region: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(endpoint)
+        .region(aws_config::Region::new(region.to_owned()))
+        .credentials_provider(aws_sdk_s3::config::Credentials::new("local", "local", None, None, "drill"))
+        .load()
+        .await
+}
+
