@@ -1,2 +1,58 @@
-//! placeholder
-fn main() {}
+//! The tasks of this repository: `cargo xtask test`, `lint`, `schema`, `plan-check`.
+
+mod lint;
+mod plan;
+mod root;
+mod test;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The tasks of this repository", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds everything and runs every test. Its exit status is that of the tests.
+    Test {
+        /// Arguments of `cargo nextest run`, for example: -- -E 'package(recovery)'
+        #[arg(last = true)]
+        nextest: Vec<String>,
+    },
+    /// Checks the template, the state machine, the plan's schema and the example plan
+    Lint,
+    /// Writes infra/plan.schema.json from the Rust types
+    Schema {
+        /// Write nothing; fail if the file differs
+        #[arg(long)]
+        check: bool,
+    },
+    /// Reads a plan and prints OK or every problem with its path
+    PlanCheck {
+        /// The plan
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Test { nextest } => test::run(&nextest),
+        Task::Lint => lint::run(),
+        Task::Schema { check: true } => plan::check_schema(),
+        Task::Schema { check: false } => plan::write_schema(),
+        Task::PlanCheck { file } => plan::check(&file),
+    };
+    match result {
+        Ok(code) => code,
+        Err(problem) => {
+            eprintln!("error: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! `cargo xtask test`: the one command that runs every test.
+
+use std::process::{ExitCode, Stdio};
+
+use crate::root;
+
+/// Installed if there is no nextest at all.
+const NEXTEST: &str = "0.9.143";
+
+/// Builds, then tests. The binaries come first: tests start the functions and the drill as processes.
+pub(crate) fn run(nextest: &[String]) -> Result<ExitCode, String> {
+    root::venv()?;
+    ensure_nextest()?;
+    // With the tests, so that both builds agree on the features of every dependency and nothing is built twice.
+    let built = root::status(root::cargo().args(["build", "--workspace", "--bins", "--tests"]))?;
+    if !built.success() {
+        return Ok(root::code(built));
+    }
+    let tested = root::status(root::cargo().args(["nextest", "run", "--workspace"]).args(nextest))?;
+    Ok(root::code(tested))
+}
+
+fn ensure_nextest() -> Result<(), String> {
+    let found = root::cargo()
+        .args(["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if found.is_ok_and(|status| status.success()) {
+        return Ok(());
+    }
+    eprintln!("cargo-nextest is missing; installing version {NEXTEST} (once, some minutes)");
+    let version = format!("={NEXTEST}");
+    let installed = root::status(root::cargo().args(["install", "cargo-nextest", "--locked", "--version", &version]))?;
+    if installed.success() {
+        return Ok(());
+    }
+    Err(format!(
+        "cargo-nextest could not be installed; install it by hand with: cargo install cargo-nextest --locked --version {NEXTEST}"
+    ))
+}
