@@ -80,9 +80,11 @@ async fn in_run(ports: &Ports, plan: &Plan, run_id: &RunId, token: &RunToken, in
         .change_state(|state| state.raise_fence(site, run_id, token, now))
         .await?;
     let call = plan.fence.call_timeout_seconds.duration();
-    let workspace = connect_to(ports, plan, site, frozen_url(&run, site)?, Role::Operator, Purpose::Fence(call)).await?;
+    let url = frozen_url(&run, site)?;
+    let door = connect_to(ports, plan, site, url.clone(), Role::Operator, Purpose::Probe(call)).await?;
+    let workspace = connect_to(ports, plan, site, url, Role::Operator, Purpose::Fence(call)).await?;
     let mut pass = Pass::new(ports, plan, site, run_id.clone(), Right::Run(token.clone()), invocation);
-    let found = pass.work(&workspace, patience(plan)).await?;
+    let found = pass.work(&door, &workspace, patience(plan)).await?;
     let fence = pass.record(&found).await?;
     let now = ports.now();
     let answer = answer(&fence, found.is_quiet(), plan.fence, now);

@@ -89,10 +89,15 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// Fences until the site is quiet, does not answer, or time is up.
-    pub(crate) async fn work(&mut self, workspace: &Workspace, patience: Duration) -> Result<Found, Failure> {
+    /// Fences until the site is quiet, does not answer, or time is up. `door` asks once and never again: an unreachable
+    /// site costs one time-out, not one for each list and repeat.
+    pub(crate) async fn work(&mut self, door: &Workspace, workspace: &Workspace, patience: Duration) -> Result<Found, Failure> {
         let began = Instant::now();
-        // One question first: an unreachable site must cost one time-out, not one for each list.
+        if let Err(error) = door.me().boxed().await
+            && is_silence(&error)
+        {
+            return Ok(Found::Unreachable(error.to_string()));
+        }
         let writer = match workspace.verified().boxed().await {
             Ok(writer) => writer,
             Err(error) if is_silence(&error) => return Ok(Found::Unreachable(error.to_string())),

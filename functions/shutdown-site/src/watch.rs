@@ -52,9 +52,10 @@ pub(crate) async fn all(ports: &Ports, plan: &Plan, invocation: &Invocation) -> 
 
 async fn one(ports: &Ports, plan: &Plan, site: SiteLabel, before: &Fence, invocation: &Invocation) -> Result<Watched, Failure> {
     let call = plan.fence.call_timeout_seconds.duration();
+    let door = connect(ports, plan, site, Role::Operator, Purpose::Probe(call)).await?;
     let workspace = connect(ports, plan, site, Role::Operator, Purpose::Fence(call)).await?;
     let mut pass = Pass::new(ports, plan, site, before.run.clone(), Right::StandingFence, invocation);
-    let found = pass.work(&workspace, PATIENCE).await?;
+    let found = pass.work(&door, &workspace, PATIENCE).await?;
     pass.record(&found).await?;
     let touched: Vec<Subject> = pass.touched.iter().cloned().collect();
     let newly_quiet = found.is_quiet() && before.verified_at.is_none();

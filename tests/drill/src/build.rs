@@ -21,11 +21,12 @@ pub fn repository() -> PathBuf {
 pub async fn functions(root: &Path) -> Result<PathBuf, DrillError> {
     let folder = target_folder()?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root).args(["build", "--quiet", "--bins"]).stdin(Stdio::null()).kill_on_drop(true);
+    command.current_dir(root).args(["build", "--quiet"]).stdin(Stdio::null()).kill_on_drop(true);
+    // By binary and not by package, so that features are resolved as for the whole workspace and nothing compiles twice.
     let functions = std::fs::read_dir(root.join("functions")).map_err(DrillError::file(root.join("functions")))?;
     for function in functions.flatten() {
         if function.path().join("Cargo.toml").is_file() {
-            command.arg("--package").arg(function.file_name());
+            command.arg("--bin").arg(function.file_name());
         }
     }
     if folder.ends_with("release") {

@@ -9,6 +9,9 @@ use workspace_sim::{Delays, Inventory, SimOptions, Simulator};
 
 use crate::DrillError;
 
+/// Simulated seconds that a run or a triggered update of a pipeline lasts.
+const RUNS_LAST: f64 = 3600.0;
+
 /// An entry of a simulator's own record.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Event {
@@ -50,7 +53,12 @@ impl SimulatedWorkspace {
             rate_limits: true,
             record: Some(recording.to_owned()),
             time_scale,
-            delays: Delays::default(),
+            // Long enough that what runs as the drill begins still runs when the region dies.
+            delays: Delays {
+                run_duration: RUNS_LAST,
+                pipeline_update: RUNS_LAST,
+                ..Delays::default()
+            },
         })
         .await?;
         Ok(Self {

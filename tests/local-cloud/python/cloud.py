@@ -84,11 +84,13 @@ def application(arguments):
 
     import functions
     import notices
+    import policies
     import resources
     import step_functions
 
     functions.install(arguments.harness)
     notices.install()
+    policies.install()
     resources.install(arguments.harness)
     step_functions.install()
     import commands
