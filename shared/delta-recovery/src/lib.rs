@@ -11,6 +11,7 @@ mod columns;
 mod commit;
 mod error;
 mod find;
+mod folder;
 mod group;
 mod join;
 mod location;

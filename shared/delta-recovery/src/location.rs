@@ -1,14 +1,17 @@
 //! Where a table lies: a folder or an S3 prefix.
 
 use crate::error::{Error, Fault};
+use crate::folder;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
+    BackoffConfig, ClientOptions, GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    RetryConfig,
 };
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +21,8 @@ pub struct Location {
     store: Arc<dyn ObjectStore>,
     root: Path,
     address: String,
+    /// The same place, if it is a folder on disk.
+    folder: Option<PathBuf>,
 }
 
 impl fmt::Debug for Location {
@@ -43,6 +48,7 @@ impl Location {
             store,
             root,
             address: address.into(),
+            folder: None,
         }
     }
 
@@ -74,7 +80,9 @@ impl Location {
                 address: address.to_owned(),
                 reason: error.to_string(),
             })?;
-        Ok(Self::new(Arc::new(store), Path::default(), address))
+        let mut location = Self::new(Arc::new(store), Path::default(), address);
+        location.folder = Some(PathBuf::from(address));
+        Ok(location)
     }
 
     /// A prefix of an S3 bucket. Nothing is contacted yet.
@@ -140,7 +148,9 @@ impl Location {
         let root = self
             .path(relative)
             .map_err(|reason| bad(&address, &reason))?;
-        Ok(Self::new(Arc::clone(&self.store), root, address))
+        let mut location = Self::new(Arc::clone(&self.store), root, address);
+        location.folder = self.folder.as_ref().map(|folder| folder.join(relative));
+        Ok(location)
     }
 
     pub(crate) fn path(&self, relative: &str) -> Result<Path, String> {
@@ -150,6 +160,10 @@ impl Location {
             format!("{}/{relative}", self.root)
         };
         Path::parse(full).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn folder(&self) -> Option<&std::path::Path> {
+        self.folder.as_deref()
     }
 
     pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {
@@ -207,7 +221,7 @@ impl Location {
     pub(crate) async fn chunks(
         &self,
         object: &str,
-    ) -> Result<BoxStream<'static, Result<impl AsRef<[u8]> + use<>, Fault>>, Fault> {
+    ) -> Result<BoxStream<'static, Result<bytes::Bytes, Fault>>, Fault> {
         let path = self.path(object).map_err(Fault::Unusable)?;
         let got = self
             .store
@@ -216,8 +230,11 @@ impl Location {
             .map_err(|error| self.read_fault(object, &error))?;
         let this = self.clone();
         let object = object.to_owned();
-        Ok(got
-            .into_stream()
+        let bytes = match got.payload {
+            GetResultPayload::File(file, path) => folder::chunks(file, path),
+            GetResultPayload::Stream(stream) => stream,
+        };
+        Ok(bytes
             .map_err(move |error| this.read_fault(&object, &error))
             .boxed())
     }

@@ -172,7 +172,7 @@ fn lone_checkpoint(version: u64) -> Blocker {
         kind: BlockerKind::CommitOfCheckpointMissing,
         object: names::commit(version),
         detail: format!(
-            "the checkpoint of version {version} is there, but no commit at or after it; Spark refuses this"
+            "the checkpoint of version {version} is there, but no commit at or after it: Spark and the Java kernel refuse this, delta-rs opens it"
         ),
         repair: "put a commit with one commitInfo line there: the checkpoint holds its actions"
             .to_owned(),

@@ -1,9 +1,11 @@
 //! One comparison of the answer with the naive check.
 
 use crate::brute;
-use crate::support::ask;
-use delta_recovery::SourceView;
+use crate::support::{ask, run};
+use delta_recovery::{Location, Options, RecoveryPoint, SourceView, recovery_point};
+use object_store::local::LocalFileSystem;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Compares the answers for `replica`, with its source and without, to the naive check.
 pub(crate) fn compare(source: &Path, replica: &Path, what: &str) {
@@ -31,6 +33,16 @@ pub(crate) fn compare(source: &Path, replica: &Path, what: &str) {
         assert_eq!(point.loss_ms, Some(0), "{what}");
     }
 
+    let same = |point: &RecoveryPoint| {
+        (
+            point.recovery_version,
+            point.missing_at_latest,
+            point.recovery_timestamp_ms,
+        )
+    };
+    let stored = through_store(source, replica);
+    assert_eq!(same(&stored), same(&point), "{what}, as an object store");
+
     let expected = brute::check(replica, None);
     match ask(None, replica) {
         Ok(point) => {
@@ -47,6 +59,20 @@ pub(crate) fn compare(source: &Path, replica: &Path, what: &str) {
         Err(error) => assert!(expected.states.is_empty(), "{what}, source dark: {error}"),
     }
     repair(replica, what);
+}
+
+/// The answer when nothing is known to be a folder, as it is for S3.
+fn through_store(source: &Path, replica: &Path) -> RecoveryPoint {
+    let location = |path: &Path| {
+        let store = LocalFileSystem::new_with_prefix(path).unwrap();
+        Location::new(
+            Arc::new(store),
+            object_store::path::Path::default(),
+            "store",
+        )
+    };
+    let (source, replica) = (location(source), location(replica));
+    run(recovery_point(Some(&source), &replica, &Options::default())).unwrap()
 }
 
 /// What the answer says to move aside makes the table readable.
