@@ -16,9 +16,15 @@ pub(crate) fn run() -> Result<ExitCode, String> {
     let venv = root::venv()?;
     let checks: [(&str, Result<(), String>); 5] = [
         (TEMPLATE, template(&venv)),
-        (MACHINE, root::read(MACHINE).and_then(|text| machine(&venv, &text))),
+        (
+            MACHINE,
+            root::read(MACHINE).and_then(|text| machine(&venv, &text)),
+        ),
         (plan::SCHEMA, plan::check_schema().map(|_| ())),
-        (plan::EXAMPLE, plan::check(&root::path().join(plan::EXAMPLE)).and_then(succeeded)),
+        (
+            plan::EXAMPLE,
+            plan::check(&root::path().join(plan::EXAMPLE)).and_then(succeeded),
+        ),
         ("example against schema", example_fits_schema(&venv)),
     ];
     let mut code = ExitCode::SUCCESS;
@@ -35,7 +41,11 @@ pub(crate) fn run() -> Result<ExitCode, String> {
 }
 
 fn succeeded(code: ExitCode) -> Result<(), String> {
-    if code == ExitCode::SUCCESS { Ok(()) } else { Err("is refused".to_owned()) }
+    if code == ExitCode::SUCCESS {
+        Ok(())
+    } else {
+        Err("is refused".to_owned())
+    }
 }
 
 fn template(venv: &Venv) -> Result<(), String> {
@@ -44,10 +54,13 @@ fn template(venv: &Venv) -> Result<(), String> {
 
 /// cfn-lint knows the states language, but only inside of a template: a throw-away one holds the definition.
 fn machine(venv: &Venv, definition: &str) -> Result<(), String> {
-    let definition: Value = serde_json::from_str(&substituted(definition)).map_err(|error| format!("is no JSON: {error}"))?;
-    let folder = tempfile::tempdir().map_err(|error| format!("cannot make a temporary folder: {error}"))?;
+    let definition: Value = serde_json::from_str(&substituted(definition))
+        .map_err(|error| format!("is no JSON: {error}"))?;
+    let folder =
+        tempfile::tempdir().map_err(|error| format!("cannot make a temporary folder: {error}"))?;
     let file = folder.path().join("machine.json");
-    std::fs::write(&file, around(definition).to_string()).map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+    std::fs::write(&file, around(definition).to_string())
+        .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
     cfn_lint(venv, &file)
 }
 
@@ -66,7 +79,12 @@ fn substituted(definition: &str) -> String {
 
 fn around(mut definition: Value) -> Value {
     // The states language knows both fields there, the schema of cfn-lint does not.
-    for state in definition.get_mut("States").and_then(Value::as_object_mut).into_iter().flat_map(|states| states.values_mut()) {
+    for state in definition
+        .get_mut("States")
+        .and_then(Value::as_object_mut)
+        .into_iter()
+        .flat_map(|states| states.values_mut())
+    {
         if let Some(state) = state.as_object_mut()
             && state.get("Type").and_then(Value::as_str) == Some("Succeed")
         {
@@ -93,13 +111,21 @@ fn example_fits_schema(venv: &Venv) -> Result<(), String> {
                   errors = [f'{e.json_path}: {e.message}' for e in jsonschema.Draft202012Validator(schema).iter_errors(plan)]; \
                   print(*errors, sep='\\n') if errors else None; sys.exit(bool(errors))";
     let root = root::path();
-    said_nothing(Command::new(venv.python()).args(["-c", script]).arg(root.join(plan::EXAMPLE)).arg(root.join(plan::SCHEMA)))
+    said_nothing(
+        Command::new(venv.python())
+            .args(["-c", script])
+            .arg(root.join(plan::EXAMPLE))
+            .arg(root.join(plan::SCHEMA)),
+    )
 }
 
 fn said_nothing(command: &mut Command) -> Result<(), String> {
-    let output = command
-        .output()
-        .map_err(|error| format!("cannot start {}: {error}", command.get_program().to_string_lossy()))?;
+    let output = command.output().map_err(|error| {
+        format!(
+            "cannot start {}: {error}",
+            command.get_program().to_string_lossy()
+        )
+    })?;
     if output.status.success() {
         return Ok(());
     }
@@ -114,7 +140,9 @@ mod tests {
     fn problem(change: impl FnOnce(&mut Value)) -> String {
         let mut definition: Value = serde_json::from_str(&root::read(MACHINE).unwrap()).unwrap();
         change(&mut definition);
-        machine(&root::venv().unwrap(), &definition.to_string()).err().unwrap_or_default()
+        machine(&root::venv().unwrap(), &definition.to_string())
+            .err()
+            .unwrap_or_default()
     }
 
     #[test]

@@ -20,7 +20,8 @@ fn schema() -> Result<String, String> {
 }
 
 pub(crate) fn write_schema() -> Result<ExitCode, String> {
-    std::fs::write(root::path().join(SCHEMA), schema()?).map_err(|error| format!("cannot write {SCHEMA}: {error}"))?;
+    std::fs::write(root::path().join(SCHEMA), schema()?)
+        .map_err(|error| format!("cannot write {SCHEMA}: {error}"))?;
     println!("wrote {SCHEMA}");
     Ok(ExitCode::SUCCESS)
 }
@@ -30,11 +31,14 @@ pub(crate) fn check_schema() -> Result<ExitCode, String> {
         println!("{SCHEMA} is up to date");
         return Ok(ExitCode::SUCCESS);
     }
-    Err(format!("{SCHEMA} is not what the types say; write it with: cargo xtask schema"))
+    Err(format!(
+        "{SCHEMA} is not what the types say; write it with: cargo xtask schema"
+    ))
 }
 
 pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
-    let text = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let text =
+        std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     match Plan::parse(&text) {
         Ok(_) => {
             println!("OK");
@@ -55,7 +59,11 @@ mod tests {
 
     #[test]
     fn the_schema_of_the_plan_is_what_the_types_say() {
-        assert_eq!(root::read(SCHEMA).unwrap(), schema().unwrap(), "write it with: cargo xtask schema");
+        assert_eq!(
+            root::read(SCHEMA).unwrap(),
+            schema().unwrap(),
+            "write it with: cargo xtask schema"
+        );
     }
 
     #[test]
@@ -64,7 +72,13 @@ mod tests {
         assert_eq!(check(&example).unwrap(), ExitCode::SUCCESS);
         let folder = tempfile::tempdir().unwrap();
         let bad = folder.path().join("plan.json");
-        std::fs::write(&bad, root::read(EXAMPLE).unwrap().replace("\"rto_seconds\": 3600", "\"rto_seconds\": 0")).unwrap();
+        std::fs::write(
+            &bad,
+            root::read(EXAMPLE)
+                .unwrap()
+                .replace("\"rto_seconds\": 3600", "\"rto_seconds\": 0"),
+        )
+        .unwrap();
         assert_eq!(check(&bad).unwrap(), ExitCode::FAILURE);
         assert!(check(&folder.path().join("absent.json")).is_err());
     }

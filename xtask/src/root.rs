@@ -8,7 +8,8 @@ use local_cloud::venv::{self, Venv};
 /// The repository's root. Cargo says where this package is when it runs it; the built binary started by hand uses the
 /// folder it was built from.
 pub(crate) fn path() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     package.parent().map(Path::to_path_buf).unwrap_or(package)
 }
 
@@ -24,7 +25,10 @@ pub(crate) fn cargo() -> Command {
     command.current_dir(path());
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "CARGO_PRIMARY_PACKAGE" {
+        if text.starts_with("CARGO_PKG_")
+            || text.starts_with("CARGO_MANIFEST_")
+            || text == "CARGO_PRIMARY_PACKAGE"
+        {
             command.env_remove(&name);
         }
     }
@@ -33,18 +37,25 @@ pub(crate) fn cargo() -> Command {
 
 /// Runs a program to its end, its output in sight.
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus, String> {
-    command
-        .status()
-        .map_err(|error| format!("cannot start {}: {error}", command.get_program().to_string_lossy()))
+    command.status().map_err(|error| {
+        format!(
+            "cannot start {}: {error}",
+            command.get_program().to_string_lossy()
+        )
+    })
 }
 
 /// The exit status of a program as ours. A program ended by a signal has failed.
 pub(crate) fn code(status: ExitStatus) -> ExitCode {
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+    let code = status
+        .code()
+        .and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(1);
     ExitCode::from(code)
 }
 
 /// Reads a file of the repository.
 pub(crate) fn read(relative: &str) -> Result<String, String> {
-    std::fs::read_to_string(path().join(relative)).map_err(|error| format!("cannot read {relative}: {error}"))
+    std::fs::read_to_string(path().join(relative))
+        .map_err(|error| format!("cannot read {relative}: {error}"))
 }

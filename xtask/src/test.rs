@@ -16,7 +16,11 @@ pub(crate) fn run(nextest: &[String]) -> Result<ExitCode, String> {
     if !built.success() {
         return Ok(root::code(built));
     }
-    let tested = root::status(root::cargo().args(["nextest", "run", "--workspace"]).args(nextest))?;
+    let tested = root::status(
+        root::cargo()
+            .args(["nextest", "run", "--workspace"])
+            .args(nextest),
+    )?;
     Ok(root::code(tested))
 }
 
@@ -31,7 +35,13 @@ fn ensure_nextest() -> Result<(), String> {
     }
     eprintln!("cargo-nextest is missing; installing version {NEXTEST} (once, some minutes)");
     let version = format!("={NEXTEST}");
-    let installed = root::status(root::cargo().args(["install", "cargo-nextest", "--locked", "--version", &version]))?;
+    let installed = root::status(root::cargo().args([
+        "install",
+        "cargo-nextest",
+        "--locked",
+        "--version",
+        &version,
+    ]))?;
     if installed.success() {
         return Ok(());
     }

@@ -1,0 +1,131 @@
+//! Promises of the template.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use infrastructure::{Documents, Violation, file, functions, permissions, stack};
+use recovery::plan::Plan;
+use serde_json::json;
+
+fn crates(documents: &Documents) -> Vec<Violation> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions");
+    let names: BTreeSet<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.path().join("Cargo.toml").exists())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    functions::every_function_has_its_crate(documents, &names)
+}
+
+fn specific(documents: &Documents) -> Vec<Violation> {
+    let plan = serde_json::from_str(&file("infra/plan.example.json").unwrap()).unwrap();
+    stack::nothing_is_specific_to_a_plan(documents, &plan)
+}
+
+promises! {
+    every_function_is_a_crate_and_the_other_way_round: crates,
+        "a function is left out" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("OperateFunction"); },
+        "two run the same binary" => |d| d.template["Resources"]["OperateFunction"]["Properties"]["CodeUri"] = json!("../target/lambda/begin-run/"),
+        "another binary" => |d| d.template["Globals"]["Function"]["Handler"] = json!("main");
+
+    every_function_has_its_own_role: functions::every_function_has_its_own_role,
+        "a shared role" => |d| d.template["Globals"]["Function"]["Role"] = json!({"Fn::GetAtt": ["SharedRole", "Arn"]}),
+        "no policies" => |d| { d.template["Resources"]["CloseRunFunction"]["Properties"].as_object_mut().unwrap().remove("Policies"); };
+
+    every_function_has_a_log_group_with_retention: functions::every_function_has_a_log_group_with_retention,
+        "no group" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("CloseRunLogs"); },
+        "kept for ever" => |d| { d.template["Resources"]["CloseRunLogs"]["Properties"].as_object_mut().unwrap().remove("RetentionInDays"); },
+        "the group of another function" => |d| d.template["Resources"]["CloseRunLogs"]["Properties"]["LogGroupName"] = json!({"Fn::Sub": "/aws/lambda/databricks-dr-${PlanName}-close"});
+
+    every_function_is_traced: functions::every_function_is_traced,
+        "none" => |d| { d.template["Globals"]["Function"].as_object_mut().unwrap().remove("Tracing"); },
+        "one is not" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Tracing"] = json!("PassThrough");
+
+    every_function_logs_at_the_level_of_the_parameter: functions::every_function_logs_as_the_parameter_says,
+        "text" => |d| d.template["Globals"]["Function"]["LoggingConfig"]["LogFormat"] = json!("Text"),
+        "a reserved variable" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Environment"] = json!({"Variables": {"AWS_LAMBDA_LOG_LEVEL": "debug"}});
+
+    every_function_ends_in_time: functions::every_function_has_a_timeout,
+        "too long" => |d| d.template["Resources"]["ShutdownSiteFunction"]["Properties"]["Timeout"] = json!(901),
+        "Lambda's 3 seconds" => |d| { d.template["Resources"]["ShutdownSiteFunction"]["Properties"].as_object_mut().unwrap().remove("Timeout"); };
+
+    what_an_event_starts_has_a_dead_letter_queue: functions::every_started_function_has_a_dead_letter_queue,
+        "a scheduled one" => |d| { d.template["Resources"]["CaptureBaselineFunction"]["Properties"].as_object_mut().unwrap().remove("DeadLetterQueue"); },
+        "the target of the rule" => |d| { d.template["Resources"]["CloseRunFunction"]["Properties"].as_object_mut().unwrap().remove("DeadLetterQueue"); },
+        "a queue that does not exist" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("DeadLetters"); };
+
+    what_runs_every_minute_is_never_repeated: functions::every_schedule_says_how_old_its_event_may_be,
+        "an old probe" => |d| d.template["Resources"]["HealthProbeFunction"]["Properties"]["Events"]["Schedule"]["Properties"]["RetryPolicy"]["MaximumEventAgeInSeconds"] = json!(300),
+        "two fences at once" => |d| d.template["Resources"]["ShutdownSiteFunction"]["Properties"]["Events"]["Schedule"]["Properties"]["RetryPolicy"]["MaximumRetryAttempts"] = json!(1),
+        "no watch" => |d| { d.template["Resources"]["ShutdownSiteFunction"]["Properties"].as_object_mut().unwrap().remove("Events"); },
+        "a day of retries" => |d| { d.template["Resources"]["CaptureBaselineFunction"]["Properties"]["Events"]["Schedule"]["Properties"].as_object_mut().unwrap().remove("RetryPolicy"); };
+
+    every_policy_is_written_out: permissions::every_policy_is_written_out,
+        "a managed policy" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"] = json!(["AdministratorAccess"]),
+        "by exclusion" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0] = json!({"Effect": "Allow", "NotAction": ["iam:*"], "Resource": ["x"]});
+
+    no_action_is_a_wildcard: permissions::no_action_is_a_wildcard,
+        "a service" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0]["Action"] = json!("s3:*"),
+        "everything" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0]["Action"] = json!(["*"]),
+        "some" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["Policies"][0]["Statement"][0]["Action"] = json!(["lambda:Invoke*"]);
+
+    every_resource_is_named: permissions::every_resource_is_named,
+        "everything" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0]["Resource"] = json!("*"),
+        "every bucket" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0]["Resource"] = json!(["arn:aws:s3:::*"]),
+        "every parameter" => |d| d.template["Resources"]["CheckReadinessFunction"]["Properties"]["Policies"][0]["Statement"][0]["Resource"] =
+            json!([{"Fn::Sub": "arn:${AWS::Partition}:ssm:*:${AWS::AccountId}:parameter/*"}]);
+
+    the_machine_invokes_its_functions_and_no_others: permissions::the_machine_invokes_only_its_functions,
+        "too few" => |d| { d.template["Resources"]["FailoverMachine"]["Properties"]["Policies"][0]["Statement"][0]["Resource"].as_array_mut().unwrap().pop(); },
+        "too many" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["Policies"][0]["Statement"][0]["Resource"].as_array_mut().unwrap()
+            .push(json!({"Fn::GetAtt": ["OperateFunction", "Arn"]}));
+
+    the_bucket_answers_only_over_tls: permissions::the_bucket_answers_only_over_tls,
+        "no policy" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("StateBucketPolicy"); },
+        "only the objects" => |d| { d.template["Resources"]["StateBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"][0]["Resource"].as_array_mut().unwrap().remove(0); },
+        "allowed" => |d| d.template["Resources"]["StateBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"][0]["Effect"] = json!("Allow");
+
+    the_machine_is_standard_logged_without_data_and_traced: stack::the_machine_is_logged_and_traced,
+        "express" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["Type"] = json!("EXPRESS"),
+        "errors only" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["Logging"]["Level"] = json!("ERROR"),
+        "with data" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["Logging"]["IncludeExecutionData"] = json!(true),
+        "untraced" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["Tracing"]["Enabled"] = json!(false),
+        "kept for ever" => |d| { d.template["Resources"]["FailoverMachineLogs"]["Properties"].as_object_mut().unwrap().remove("RetentionInDays"); };
+
+    every_name_in_the_machine_is_filled_in: stack::every_substitution_is_used,
+        "one is missing" => |d| { d.template["Resources"]["FailoverMachine"]["Properties"]["DefinitionSubstitutions"].as_object_mut().unwrap().remove("UsersTopicArn"); },
+        "one too many" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["DefinitionSubstitutions"]["Extra"] = json!("x");
+
+    a_stopped_execution_is_closed_too: stack::every_ended_execution_is_closed,
+        "no rule" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("ExecutionEndedRule"); },
+        "timeouts are missed" => |d| d.template["Resources"]["ExecutionEndedRule"]["Properties"]["EventPattern"]["detail"]["status"] = json!(["ABORTED", "FAILED"]),
+        "another machine" => |d| d.template["Resources"]["ExecutionEndedRule"]["Properties"]["EventPattern"]["detail"]["stateMachineArn"] = json!(["x"]),
+        "another function" => |d| d.template["Resources"]["ExecutionEndedRule"]["Properties"]["Targets"][0]["Arn"] = json!({"Fn::GetAtt": ["OperateFunction", "Arn"]}),
+        "no dead letters" => |d| { d.template["Resources"]["ExecutionEndedRule"]["Properties"]["Targets"][0].as_object_mut().unwrap().remove("DeadLetterConfig"); },
+        "no permission" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("ExecutionEndedPermission"); },
+        "the queue refuses it" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("DeadLettersPolicy"); };
+
+    the_bucket_is_versioned_encrypted_private_and_kept: stack::the_bucket_is_safe,
+        "not versioned" => |d| d.template["Resources"]["StateBucket"]["Properties"]["VersioningConfiguration"]["Status"] = json!("Suspended"),
+        "not encrypted" => |d| { d.template["Resources"]["StateBucket"]["Properties"].as_object_mut().unwrap().remove("BucketEncryption"); },
+        "public" => |d| d.template["Resources"]["StateBucket"]["Properties"]["PublicAccessBlockConfiguration"]["RestrictPublicBuckets"] = json!(false),
+        "deleted with the stack" => |d| { d.template["Resources"]["StateBucket"].as_object_mut().unwrap().remove("DeletionPolicy"); };
+
+    the_template_serves_every_plan: specific,
+        "a region" => |d| d.template["Resources"]["NoticesTopic"]["Properties"]["DisplayName"] = json!("dr of eu-central-1"),
+        "an account" => |d| d.template["Resources"]["NoticesTopic"]["Properties"]["DisplayName"] = json!("123456789012"),
+        "a workspace" => |d| d.machine["Comment"] = json!("1444828305810485"),
+        "a bucket" => |d| d.template["Parameters"]["DataBucketPattern"]["Default"] = json!("example-lake-us-east-1"),
+        "a URL" => |d| d.template["Description"] = json!("https://example.cloud.databricks.com"),
+        "the plan" => |d| d.template["Resources"]["StateBucket"]["Properties"]["BucketName"] = json!("databricks-dr/lakehouse");
+}
+
+#[test]
+fn the_example_plan_is_accepted() {
+    let plan = Plan::parse(file("infra/plan.example.json").unwrap().as_bytes());
+    assert_eq!(
+        plan.map(|plan| plan.name.as_str().to_owned()).unwrap(),
+        "lakehouse"
+    );
+}
