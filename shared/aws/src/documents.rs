@@ -140,10 +140,11 @@ impl Ports {
     /// The refusal of the transition, `Conflict`, or what the store said.
     pub async fn change_state<R: Send>(&self, mut change: impl FnMut(&mut State) -> Result<R, Refusal> + Send) -> Result<R, Failure> {
         self.change(keys::STATE, |stored: &mut Option<State>| {
-            let before = stored.clone();
-            let mut state = stored.take().unwrap_or_else(|| State::initial(self.plan_name.clone()));
+            // A state that was never written is the initial one; it is written when something changes it.
+            let before = stored.take().unwrap_or_else(|| State::initial(self.plan_name.clone()));
+            let mut state = before.clone();
             let result = change(&mut state)?;
-            let same = before.as_ref() == Some(&state);
+            let same = before == state;
             *stored = Some(state);
             Ok(if same { Change::Keep(result) } else { Change::Write(result) })
         })

@@ -1,0 +1,118 @@
+//! The scenarios, each with the promise it keeps.
+
+use std::path::PathBuf;
+
+use drill::progress::Progress;
+use drill::{Options, Scenario, Summary};
+use recovery::run::Outcome;
+
+use crate::checker;
+
+/// The binaries that `cargo xtask test` has built, or a build of our own.
+pub(crate) async fn binaries() -> PathBuf {
+    match std::env::var_os("DRILL_BINARIES") {
+        Some(folder) => folder.into(),
+        None => drill::build::functions(&drill::build::repository()).await.unwrap(),
+    }
+}
+
+async fn drill(scenario: Scenario, inventory: Option<PathBuf>) -> (Summary, tempfile::TempDir) {
+    let out = tempfile::tempdir().unwrap();
+    let options = Options {
+        scenario,
+        inventory,
+        out: out.path().to_owned(),
+        root: drill::build::repository(),
+        binaries: binaries().await,
+    };
+    let summary = drill::run(&options, &Progress::new(22)).await.unwrap();
+    assert_eq!(summary.violations, Vec::<String>::new());
+    assert_eq!(summary.parity_differences, Vec::<String>::new());
+    assert_eq!(summary.outcome, scenario.expected(), "{}", summary.reason);
+    assert_eq!(summary.is_success(), summary.outcome == Outcome::Completed);
+    (summary, out)
+}
+
+#[tokio::test]
+async fn after_a_failover_the_standby_runs_exactly_what_the_primary_ran_and_the_fence_catches_its_return() {
+    let (summary, _out) = drill(Scenario::Failover, None).await;
+    for stage in ["Begin", "Readiness", "Approval", "Fence", "Recheck", "Pools", "Compute", "Validation", "Commit", "JobConcurrency", "OneTimeRuns", "Schedules", "Endpoints"] {
+        assert!(summary.stages.contains_key(stage), "the report lacks stage {stage}");
+    }
+    assert!(summary.rto_seconds.is_some());
+    assert!(summary.rpo.get("lake").is_some_and(Option::is_some), "the loss is not known");
+    for kind in ["job", "cluster", "warehouse", "instance_pool", "pipeline"] {
+        assert!(summary.restored.contains_key(kind), "no {kind} was restored");
+        assert!(summary.fenced.contains_key(kind), "no {kind} was fenced");
+    }
+    assert!(summary.report.as_ref().is_some_and(|r| r.is_file()));
+    checker::check(&summary.recordings);
+}
+
+#[tokio::test]
+async fn a_platform_that_goes_on_behind_a_dark_control_plane_is_fenced_when_it_answers_again() {
+    let (summary, _out) = drill(Scenario::FailoverStillRunning, None).await;
+    checker::check(&summary.recordings);
+}
+
+#[tokio::test]
+async fn a_real_estate_fails_over_object_by_object() {
+    let Some(shared) = checker::shared() else {
+        eprintln!("skipped: the real inventory in ../shared is not on this machine");
+        return;
+    };
+    let (summary, _out) = drill(Scenario::Failover, Some(shared.join("data/workspaces/bundle-examples.json"))).await;
+    checker::check(&summary.recordings);
+}
+
+#[tokio::test]
+async fn a_job_missing_at_the_standby_ends_in_not_ready_before_anybody_is_asked() {
+    let (summary, _out) = drill(Scenario::MissingJob, None).await;
+    assert!(summary.reason.contains("(Missing)"), "{}", summary.reason);
+    assert!(!summary.stages.contains_key("Approval"));
+    assert!(summary.fenced.is_empty());
+}
+
+#[tokio::test]
+async fn a_target_that_does_not_prove_itself_is_never_committed() {
+    let (summary, _out) = drill(Scenario::ValidationFails, None).await;
+    assert!(summary.reason.contains("metastore"), "{}", summary.reason);
+    assert!(!summary.stages.contains_key("Commit"));
+    assert!(summary.next.as_deref().is_some_and(|n| n.contains("\"mode\":\"resume\"")));
+}
+
+#[tokio::test]
+async fn a_run_that_failed_validation_is_resumed_after_the_repair_and_completes() {
+    drill(Scenario::ResumeAfterRepair, None).await;
+}
+
+#[tokio::test]
+async fn silence_is_a_decline_and_changes_nothing() {
+    let (summary, _out) = drill(Scenario::NobodyApproves, None).await;
+    assert!(!summary.stages.contains_key("Fence"));
+}
+
+#[tokio::test]
+async fn a_decline_ends_the_run_and_changes_nothing() {
+    let (summary, _out) = drill(Scenario::Declined, None).await;
+    assert!(summary.reason.contains("drill"), "who declined is not told: {}", summary.reason);
+    assert!(!summary.stages.contains_key("Fence"));
+}
+
+#[tokio::test]
+async fn a_typo_in_the_mode_fails_by_name_and_writes_nothing() {
+    let (summary, _out) = drill(Scenario::WrongMode, None).await;
+    assert!(summary.reason.contains("fail-over") && summary.reason.contains("allowed"), "{}", summary.reason);
+}
+
+#[tokio::test]
+async fn an_execution_stopped_in_the_console_is_closed_and_gives_the_lock_back() {
+    let (summary, _out) = drill(Scenario::Stopped, None).await;
+    assert!(summary.reason.contains("stopped by hand"), "{}", summary.reason);
+}
+
+#[tokio::test]
+async fn a_bad_plan_is_refused_by_every_function_and_writes_nothing() {
+    let (summary, _out) = drill(Scenario::BadPlan, None).await;
+    assert!(summary.reason.contains("objectives.rto_seconds: is 0"), "{}", summary.reason);
+}
