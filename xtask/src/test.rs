@@ -16,10 +16,14 @@ pub(crate) fn run(nextest: &[String]) -> Result<ExitCode, String> {
     if !built.success() {
         return Ok(root::code(built));
     }
+    // The drills of the tests run these, instead of a build of their own with other features.
+    let binaries =
+        std::env::current_exe().map_err(|e| format!("this executable cannot be found: {e}"))?;
     let tested = root::status(
         root::cargo()
             .args(["nextest", "run", "--workspace"])
-            .args(nextest),
+            .args(nextest)
+            .env("DRILL_BINARIES", binaries.parent().unwrap_or(&binaries)),
     )?;
     Ok(root::code(tested))
 }

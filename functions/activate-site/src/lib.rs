@@ -23,7 +23,7 @@ use sites::{Depth, Purpose, Role, connect_to, failure_at, frozen_url, read_inven
 use crate::act::carry_out;
 
 /// Steps between two looks at the lock: at 10 updates a second well under 15 seconds.
-const BATCH: usize = 50;
+const BATCH: usize = 24;
 /// The pause between two readings.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// One call keeps at it no longer than this, so that the state machine sees progress.
@@ -63,6 +63,15 @@ pub struct Answer {
     pub remaining: usize,
 }
 
+impl Answer {
+    /// Time was up before anything was known.
+    const UNKNOWN: Self = Self {
+        answer: Progress::Continue,
+        as_wanted: 0,
+        remaining: 0,
+    };
+}
+
 const fn stage_of(phase: Phase) -> Stage {
     match phase {
         Phase::Pools => Stage::Pools,
@@ -87,23 +96,42 @@ const fn kinds_of(phase: Phase) -> &'static [Kind] {
 /// # Errors
 /// `LockLost`, `SiteUnreachable`, `WrongWorkspace`, `CredentialRefused`, `ActivationIncomplete` when the plan's patience
 /// is over, or what the store said.
-pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Result<Answer, Failure> {
+pub async fn handle(
+    event: Event,
+    ports: &Ports,
+    invocation: &Invocation,
+) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
-    ports.require_lock(&event.run, &event.token).await?;
-    let now = ports.now();
     let stage = stage_of(event.phase);
-    let run = ports
-        .change_run(&event.run, |d| {
-            d.enter(stage, now);
-            d.clone()
-        })
-        .await?;
-    if matches!(event.phase, Phase::JobConcurrency | Phase::OneTimeRuns | Phase::Schedules) && run.committed_at.is_none() {
-        return Err(Failure::internal(format!("{} may write production data and comes after the commit", event.phase)));
+    let run = ports.enter(&event.run, &event.token, stage).await?;
+    let after_commit = matches!(
+        event.phase,
+        Phase::JobConcurrency | Phase::OneTimeRuns | Phase::Schedules
+    );
+    if after_commit && run.committed_at.is_none() {
+        return Err(Failure::internal(format!(
+            "{} may write production data and comes after the commit",
+            event.phase
+        )));
     }
-    let baseline = ports.baseline(&run.evidence.baseline.digest).await?.inventory;
-    let workspace = connect_to(ports, &plan, run.target, frozen_url(&run, run.target)?, Role::Operator, Purpose::Run).await?;
-    let writer = workspace.verified().boxed().await.map_err(|e| failure_at(run.target, &e))?;
+    let baseline = ports
+        .baseline(&run.evidence.baseline.digest)
+        .await?
+        .inventory;
+    let workspace = connect_to(
+        ports,
+        &plan,
+        run.target,
+        frozen_url(&run, run.target)?,
+        Role::Operator,
+        Purpose::Run,
+    )
+    .await?;
+    let writer = workspace
+        .verified()
+        .boxed()
+        .await
+        .map_err(|e| failure_at(run.target, &e))?;
     let mut activation = Activation {
         ports,
         plan: &plan,
@@ -111,24 +139,41 @@ pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Res
         run: &run,
         invocation,
         acted: BTreeMap::new(),
+        refused: BTreeSet::new(),
         told: BTreeSet::new(),
     };
-    let answer = activation.until_done(&workspace, &writer, &baseline).await?;
+    let work = activation.until_done(&workspace, &writer, &baseline);
+    // Cut off when the invocation must end: a call that hangs must not be killed with the function.
+    let mut answer = tokio::time::timeout(invocation.left(), work)
+        .await
+        .unwrap_or(Ok(Answer::UNKNOWN))?;
     let now = ports.now();
-    match answer.answer {
-        Progress::Done => ports.change_run(&event.run, |d| d.finish(stage, now)).await?,
-        Progress::Continue => give_up_if_late(&plan, &run, stage, &answer, now)?,
+    if answer.answer == Progress::Continue
+        && let Err(late) = give_up_if_late(&plan, &run, stage, &answer, now)
+    {
+        // Before the commit there is a way back. After it one object that does not come up must not keep the others, and
+        // the users, waiting: the ledger and the report name it as not verified.
+        if !after_commit {
+            return Err(late);
+        }
+        answer.answer = Progress::Done;
+    }
+    if answer.answer == Progress::Done {
+        ports.finish(&event.run, &event.token, stage).await?;
     }
     Ok(answer)
 }
 
-fn give_up_if_late(plan: &Plan, run: &RunDocument, stage: Stage, answer: &Answer, now: jiff::Timestamp) -> Result<(), Failure> {
-    let started = run
-        .stages
-        .iter()
-        .find(|s| s.stage == stage && s.attempt == run.attempt)
-        .map_or(now, |s| s.started_at);
-    if now.duration_since(started) < plan.activation.give_up_after_seconds.signed() {
+fn give_up_if_late(
+    plan: &Plan,
+    run: &RunDocument,
+    stage: Stage,
+    answer: &Answer,
+    now: jiff::Timestamp,
+) -> Result<(), Failure> {
+    if now.duration_since(run.entered_at(stage, now))
+        < plan.activation.give_up_after_seconds.signed()
+    {
         return Ok(());
     }
     Err(Failure::new(
@@ -147,11 +192,18 @@ struct Activation<'a> {
     run: &'a RunDocument,
     invocation: &'a Invocation,
     acted: BTreeMap<Subject, (jiff::Timestamp, Instant)>,
+    /// What the platform refused for good: tried once a call, so that it does not hold up the rest.
+    refused: BTreeSet<Subject>,
     told: BTreeSet<Subject>,
 }
 
 impl Activation<'_> {
-    async fn until_done(&mut self, workspace: &Workspace, writer: &Writer, baseline: &Inventory) -> Result<Answer, Failure> {
+    async fn until_done(
+        &mut self,
+        workspace: &Workspace,
+        writer: &Writer,
+        baseline: &Inventory,
+    ) -> Result<Answer, Failure> {
         let began = Instant::now();
         let kinds: Vec<Kind> = kinds_of(self.event.phase)
             .iter()
@@ -159,21 +211,41 @@ impl Activation<'_> {
             .filter(|kind| self.plan.kinds.contains(kind))
             .collect();
         loop {
-            self.ports.require_lock(&self.event.run, &self.event.token).await?;
-            let target = read_inventory(workspace, self.run.target, &kinds, Depth::Whole, self.ports.now())
-                .await
-                .map_err(|e| failure_at(self.run.target, &e))?;
+            self.ports
+                .require_lock(&self.event.run, &self.event.token)
+                .await?;
+            let target = read_inventory(
+                workspace,
+                self.run.target,
+                &kinds,
+                Depth::Whole,
+                self.ports.now(),
+            )
+            .await
+            .map_err(|e| failure_at(self.run.target, &e))?;
             let work = work(self.event.phase, &kinds, baseline, &target);
             self.list(&work).await?;
             if self.event.phase == Phase::OneTimeRuns {
                 return self.one_time_runs(writer, &work).await;
             }
             self.verify(&target, &work).await?;
+            let open = work
+                .steps
+                .iter()
+                .filter(|s| !self.refused.contains(&s.subject))
+                .count()
+                + work.waiting.len();
             let remaining = work.steps.len() + work.waiting.len();
-            let over = self.invocation.is_over() || began.elapsed() >= PATIENCE.min(self.patience());
-            if work.is_done() || over {
+            let is_done = open == 0 && (self.after_commit() || remaining == 0);
+            let over =
+                self.invocation.is_over() || began.elapsed() >= PATIENCE.min(self.patience());
+            if is_done || open == 0 || over {
                 return Ok(Answer {
-                    answer: if work.is_done() { Progress::Done } else { Progress::Continue },
+                    answer: if is_done {
+                        Progress::Done
+                    } else {
+                        Progress::Continue
+                    },
                     as_wanted: work.as_wanted.len(),
                     remaining,
                 });
@@ -181,6 +253,10 @@ impl Activation<'_> {
             self.act(writer, &work).await?;
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    const fn after_commit(&self) -> bool {
+        self.run.committed_at.is_some()
     }
 
     fn patience(&self) -> Duration {
@@ -198,7 +274,9 @@ impl Activation<'_> {
                 subject: Some(subject.clone()),
                 act: "left alone".to_owned(),
                 at,
-                status: EntryStatus::Listed { reason: reason.clone() },
+                status: EntryStatus::Listed {
+                    reason: reason.clone(),
+                },
             })
             .collect();
         self.write(entries).await
@@ -228,13 +306,20 @@ impl Activation<'_> {
         let due: Vec<_> = work
             .steps
             .iter()
-            .filter(|step| self.acted.get(&step.subject).is_none_or(|(_, at)| at.elapsed() >= REPEAT_AFTER))
+            .filter(|step| !self.refused.contains(&step.subject))
+            .filter(|step| {
+                self.acted
+                    .get(&step.subject)
+                    .is_none_or(|(_, at)| at.elapsed() >= REPEAT_AFTER)
+            })
             .collect();
         for batch in due.chunks(BATCH) {
             if self.invocation.is_over() {
                 return Ok(());
             }
-            self.ports.require_lock(&self.event.run, &self.event.token).await?;
+            self.ports
+                .require_lock(&self.event.run, &self.event.token)
+                .await?;
             let at = self.ports.now();
             let attempted = |status: EntryStatus| {
                 batch
@@ -249,9 +334,12 @@ impl Activation<'_> {
             };
             self.write(attempted(EntryStatus::Attempted)).await?;
             for step in batch {
-                self.acted.insert(step.subject.clone(), (at, Instant::now()));
+                self.acted
+                    .insert(step.subject.clone(), (at, Instant::now()));
             }
-            let results = carry_out(writer, batch, &self.run.run, &self.ports.clock).await;
+            let (results, refused) =
+                carry_out(writer, batch, &self.run.run, &self.ports.clock).await;
+            self.refused.extend(refused);
             self.write(results).await?;
         }
         Ok(())
@@ -262,16 +350,38 @@ impl Activation<'_> {
     async fn one_time_runs(&self, writer: &Writer, work: &PhaseWork) -> Result<Answer, Failure> {
         let mut remaining = 0;
         for step in &work.steps {
-            self.ports.require_lock(&self.event.run, &self.event.token).await?;
-            let ActivationAct::RunJob { job_id, interrupted } = &step.act else {
+            self.ports
+                .require_lock(&self.event.run, &self.event.token)
+                .await?;
+            let ActivationAct::RunJob {
+                job_id,
+                interrupted,
+            } = &step.act
+            else {
                 continue;
             };
-            let (entries, ok) = act::run_once(writer, step, *job_id, *interrupted, &self.run.run, &self.ports.clock).await;
-            remaining += usize::from(!ok);
+            if self.invocation.is_over() {
+                remaining += 1;
+                continue;
+            }
+            let (entries, settled) = act::run_once(
+                writer,
+                step,
+                *job_id,
+                *interrupted,
+                &self.run.run,
+                &self.ports.clock,
+            )
+            .await;
+            remaining += usize::from(!settled);
             self.write(entries).await?;
         }
         Ok(Answer {
-            answer: if remaining == 0 { Progress::Done } else { Progress::Continue },
+            answer: if remaining == 0 {
+                Progress::Done
+            } else {
+                Progress::Continue
+            },
             as_wanted: work.steps.len() - remaining,
             remaining,
         })
@@ -280,7 +390,13 @@ impl Activation<'_> {
     async fn write(&self, entries: Vec<Entry>) -> Result<(), Failure> {
         let stage = self.event.phase.to_string();
         self.ports
-            .add_to_ledger(&self.run.run, self.run.target, &stage, &self.invocation.request_id, entries)
+            .add_to_ledger(
+                &self.run.run,
+                self.run.target,
+                &stage,
+                &self.invocation.request_id,
+                entries,
+            )
             .await
     }
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use aws::documents::Change;
 use aws::store::Written;
 use aws::{Failure, Invocation, Ports, keys};
+use jiff::Timestamp;
 use recovery::baseline::BaselinePointer;
 use recovery::failure::FailureName;
-use recovery::incident::Incident;
+use recovery::incident::{CurrentIncident, Incident};
 use recovery::plan::Plan;
 use recovery::replication::ReplicationStatus;
 use recovery::run::{Evidence, Mode, RUN_FORMAT, ResumeAt, RunDocument, Stage};
@@ -74,21 +76,27 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
     let input = parse_input(event.input)?;
     let plan = ports.plan().await?;
     let urls = workspace_urls(ports).await?;
-    let document = match input {
+    let (document, fence_stands) = match input {
         Input::Failover { incident } => {
-            let run = RunId::parse(&event.name).map_err(|e| Failure::new(FailureName::InvalidEvent, e))?;
-            begin(ports, &plan, run, event.execution, incident, urls).await?
+            let run = RunId::parse(&event.name)
+                .map_err(|e| Failure::new(FailureName::InvalidEvent, e))?;
+            (
+                begin(ports, &plan, run, event.execution, incident, urls).await?,
+                false,
+            )
         }
-        Input::Resume { run } => resume(ports, run, event.execution, urls).await?,
+        Input::Resume { run } => resume(ports, &plan, run, event.execution, urls).await?,
     };
-    Ok(answer(&plan, &document))
+    Ok(answer(&plan, &document, fence_stands))
 }
 
 fn parse_input(input: Value) -> Result<Input, Failure> {
     let invalid = |problem: String| {
         Failure::new(
             FailureName::InvalidEvent,
-            format!("{problem}; the input is {{\"mode\":\"failover\"}} or {{\"mode\":\"resume\",\"run\":\"<id>\"}}"),
+            format!(
+                "{problem}; the input is {{\"mode\":\"failover\"}} or {{\"mode\":\"resume\",\"run\":\"<id>\"}}"
+            ),
         )
     };
     let Value::Object(mut fields) = input else {
@@ -97,18 +105,25 @@ fn parse_input(input: Value) -> Result<Input, Failure> {
     let mode = fields.remove("mode");
     let mut id = |field: &str| match fields.remove(field) {
         None => Ok(None),
-        Some(Value::String(text)) => RunId::parse(&text).map(Some).map_err(|e| invalid(format!("{field}: {e}"))),
+        Some(Value::String(text)) => RunId::parse(&text)
+            .map(Some)
+            .map_err(|e| invalid(format!("{field}: {e}"))),
         Some(_) => Err(invalid(format!("{field} is not a text"))),
     };
     let input = match mode.as_ref().and_then(Value::as_str) {
-        Some("failover") => Input::Failover { incident: id("incident")? },
+        Some("failover") => Input::Failover {
+            incident: id("incident")?,
+        },
         Some("resume") => Input::Resume {
             run: id("run")?.ok_or_else(|| invalid("run is missing".to_owned()))?,
         },
         _ => {
             return Err(Failure::new(
                 FailureName::UnknownMode,
-                format!("mode is {}; allowed are \"failover\" and \"resume\"", mode.unwrap_or(Value::Null)),
+                format!(
+                    "mode is {}; allowed are \"failover\" and \"resume\"",
+                    mode.unwrap_or(Value::Null)
+                ),
             ));
         }
     };
@@ -121,7 +136,10 @@ fn parse_input(input: Value) -> Result<Input, Failure> {
 async fn workspace_urls(ports: &Ports) -> Result<BTreeMap<SiteLabel, String>, Failure> {
     let mut urls = BTreeMap::new();
     for site in SiteLabel::ALL {
-        urls.insert(site, sites::workspace_url(ports, site).await?.as_str().to_owned());
+        urls.insert(
+            site,
+            sites::workspace_url(ports, site).await?.as_str().to_owned(),
+        );
     }
     Ok(urls)
 }
@@ -143,7 +161,9 @@ async fn begin(
         }
         return Err(Failure::new(
             FailureName::InvalidEvent,
-            format!("there was a run {run} before; start the execution under another name, or resume that run"),
+            format!(
+                "there was a run {run} before; start the execution under another name, or resume that run"
+            ),
         ));
     }
     let from = state.active_site;
@@ -151,15 +171,23 @@ async fn begin(
     if state.fences.contains_key(&target) {
         return Err(Failure::new(
             FailureName::Blocked,
-            format!("the {target} site is fenced; make sure that it may be active, then lift its fence with operate `unfence`"),
+            format!(
+                "the {target} site is fenced; make sure that it may be active, then lift its fence with operate `unfence`"
+            ),
         ));
     }
     let baseline = baseline_of(ports, from).await?;
     let evidence = evidence(ports, plan, from, incident, baseline, workspace_urls).await?;
     let now = ports.now();
+    let epoch = state.epoch;
+    // Another run may have committed since the state was read.
     ports
-        .change_state(|state| state.take_lock(&run, &token, Mode::Failover, now))
+        .change_state(|state| {
+            state.require_unchanged(from, epoch)?;
+            state.take_lock(&run, &token, Mode::Failover, now)
+        })
         .await?;
+    mark_incident(ports, &run, now).await;
     let mut document = RunDocument {
         format_version: RUN_FORMAT,
         run: run.clone(),
@@ -167,6 +195,7 @@ async fn begin(
         mode: Mode::Failover,
         attempt: 1,
         token,
+        epoch,
         from,
         target,
         begun_at: now,
@@ -176,12 +205,41 @@ async fn begin(
         outcome: None,
         reason: None,
         closed_at: None,
+        told_at: None,
     };
     document.enter(Stage::Begin, now);
     document.finish(Stage::Begin, ports.now());
     match ports.create(&key, &document).await? {
         Written::Done => Ok(document),
         Written::Conflict => ports.run(&run).await,
+    }
+}
+
+/// The open incident has its run now, also if a person was faster than the probe: a decline must not be followed by a
+/// start of the probe's own. A mark that cannot be set must not stop the run.
+async fn mark_incident(ports: &Ports, run: &RunId, now: Timestamp) {
+    let marked = async {
+        let current: Option<CurrentIncident> = ports.read(keys::INCIDENT).await?;
+        let Some(id) = current.and_then(|c| c.open).filter(|id| id != run) else {
+            return Ok(());
+        };
+        ports
+            .change(
+                &keys::incident(&id),
+                |stored: &mut Option<Incident>| match stored {
+                    Some(incident) if incident.started_at.is_none() => {
+                        incident.started_at = Some(now);
+                        incident.blocked = None;
+                        Ok(Change::Write(()))
+                    }
+                    _ => Ok(Change::Keep(())),
+                },
+            )
+            .await
+    };
+    let result: Result<(), Failure> = marked.await;
+    if let Err(failure) = result {
+        tracing::warn!(%failure, "the open incident could not be marked");
     }
 }
 
@@ -210,18 +268,40 @@ async fn evidence(
     baseline: BaselinePointer,
     workspace_urls: BTreeMap<SiteLabel, String>,
 ) -> Result<Evidence, Failure> {
-    let judged = ports.judgement(plan, from).await?;
+    // Evidence that cannot be read is missing evidence, which a human is told; it must not stop a failover.
+    let mut signals = Vec::new();
+    let judged = ports
+        .judgement(plan, from)
+        .await
+        .map_err(|f| signals.push(f.to_string()))
+        .ok();
     let incident: Option<Incident> = match incident {
-        Some(id) => ports.read(&keys::incident(&id)).await?,
+        Some(id) => ports.read(&keys::incident(&id)).await.unwrap_or_else(|f| {
+            signals.push(f.to_string());
+            None
+        }),
         None => None,
     };
-    let replication: Option<ReplicationStatus> = ports.read(keys::REPLICATION).await?;
-    let mut signals = judged.evidence;
-    signals.extend(judged.why_not.iter().map(|why| format!("not actionable: {why}")));
+    let replication: Option<ReplicationStatus> =
+        ports.read(keys::REPLICATION).await.unwrap_or_else(|f| {
+            signals.push(f.to_string());
+            None
+        });
+    if let Some(judged) = &judged {
+        signals.extend(judged.evidence.iter().cloned());
+        signals.extend(
+            judged
+                .why_not
+                .iter()
+                .map(|why| format!("not actionable: {why}")),
+        );
+    }
     Ok(Evidence {
-        verdict: Some(judged.verdict),
-        actionable: judged.actionable,
-        failing_since: incident.map(|i| i.since).or(judged.since),
+        verdict: judged.as_ref().map(|j| j.verdict),
+        actionable: judged.as_ref().is_some_and(|j| j.actionable),
+        failing_since: incident
+            .map(|i| i.since)
+            .or_else(|| judged.and_then(|j| j.since)),
         signals,
         baseline,
         replication: replication.filter(|r| r.from == from),
@@ -229,47 +309,79 @@ async fn evidence(
     })
 }
 
-async fn resume(ports: &Ports, run: RunId, token: RunToken, workspace_urls: BTreeMap<SiteLabel, String>) -> Result<RunDocument, Failure> {
-    let document = ports.run(&run).await.map_err(|f| Failure::new(FailureName::NotResumable, f.message))?;
-    document
-        .clone()
-        .reopen(token.clone())
-        .map_err(|e| Failure::new(FailureName::NotResumable, e))?;
+/// Opens the next attempt of a run. Says too whether the fence that this run raised stands.
+async fn resume(
+    ports: &Ports,
+    plan: &Plan,
+    run: RunId,
+    token: RunToken,
+    workspace_urls: BTreeMap<SiteLabel, String>,
+) -> Result<(RunDocument, bool), Failure> {
+    let refuse = |why: String| Failure::new(FailureName::NotResumable, why);
+    let mut document = ports.run(&run).await.map_err(|f| refuse(f.message))?;
     let state = ports.state().await?;
+    // The commit may have been made by a function that died before it could note it in the run.
+    let commit = state.last_commit.clone().filter(|c| c.run == run);
+    document.committed_at = document.committed_at.or(commit.as_ref().map(|c| c.at));
+    document.reopen(token.clone()).map_err(refuse)?;
+    let (from, epoch, mode) = (document.from, document.epoch, document.mode);
     let committed = document.committed_at.is_some();
-    let expected = if committed { document.target } else { document.from };
-    if state.active_site != expected {
-        return Err(Failure::new(
-            FailureName::NotResumable,
-            format!("the {} site is active, which is not what run {run} left behind; start a new run", state.active_site),
-        ));
+    let right_state = if committed {
+        commit.is_some() && state.active_site == document.target
+    } else {
+        state.require_unchanged(from, epoch).is_ok()
+    };
+    if !right_state {
+        return Err(refuse(format!(
+            "the {} site is active in epoch {}, which is not what run {run} left behind, or its target is fenced; start a new run",
+            state.active_site, state.epoch
+        )));
     }
+    let fence_stands = state.fences.get(&from).is_some_and(|f| f.run == run);
+    if document.resume_at(fence_stands) == ResumeAt::Readiness {
+        // A human is asked anew, so on what is known now.
+        let baseline = baseline_of(ports, from).await?;
+        document.evidence =
+            evidence(ports, plan, from, None, baseline, workspace_urls.clone()).await?;
+    }
+    document.evidence.workspace_urls = workspace_urls;
     let now = ports.now();
     ports
-        .change_state(|state| state.take_lock(&run, &token, document.mode, now))
+        .change_state(|state| {
+            if !committed {
+                state.require_unchanged(from, epoch)?;
+            }
+            state.resume_lock(&run, &token, mode, now)
+        })
         .await?;
+    document.enter(Stage::Begin, now);
+    document.finish(Stage::Begin, now);
     ports
         .change_run(&run, |stored| {
-            stored
-                .reopen(token.clone())
-                .map(|()| {
-                    stored.evidence.workspace_urls.clone_from(&workspace_urls);
-                    stored.enter(Stage::Begin, now);
-                    stored.finish(Stage::Begin, now);
-                    stored.clone()
-                })
-                .map_err(|e| Failure::new(FailureName::NotResumable, e))
+            // Nobody else may write a run whose lock is ours; a repeat of this call finds its own attempt.
+            if stored.token == token {
+                document.clone_from(stored);
+            } else {
+                stored.clone_from(&document);
+            }
         })
-        .await?
+        .await?;
+    Ok((document, fence_stands))
 }
 
-fn answer(plan: &Plan, run: &RunDocument) -> Answer {
-    let url = run.evidence.workspace_urls.get(&run.target).map_or("", String::as_str);
-    let subject = |what: &str| aws::notices::subject_line(&format!("[{}] Databricks workspace: {what}", plan.name));
+fn answer(plan: &Plan, run: &RunDocument, fence_stands: bool) -> Answer {
+    let url = run
+        .evidence
+        .workspace_urls
+        .get(&run.target)
+        .map_or("", String::as_str);
+    let subject = |what: &str| {
+        aws::notices::subject_line(&format!("[{}] Databricks workspace: {what}", plan.name))
+    };
     Answer {
         run: run.run.clone(),
         token: run.token.clone(),
-        resume_at: run.resume_at(),
+        resume_at: run.resume_at(fence_stands),
         waits: Waits {
             approval: plan.approval.poll_seconds.0,
             fence: plan.fence.poll_seconds.0,
@@ -318,8 +430,15 @@ mod tests {
             json!({"mode": "resume", "run": "../state"}),
             json!("failover"),
         ] {
-            assert_eq!(parse_input(input.clone()).unwrap_err().name, FailureName::InvalidEvent, "{input}");
+            assert_eq!(
+                parse_input(input.clone()).unwrap_err().name,
+                FailureName::InvalidEvent,
+                "{input}"
+            );
         }
-        assert_eq!(parse_input(json!({"mode": "failover"})).unwrap(), Input::Failover { incident: None });
+        assert_eq!(
+            parse_input(json!({"mode": "failover"})).unwrap(),
+            Input::Failover { incident: None }
+        );
     }
 }

@@ -3,7 +3,9 @@
 use aws::documents::Change;
 use aws::notices::{Audience, Notice};
 use aws::{Failure, Invocation, Ports, keys, metrics};
-use recovery::baseline::{BASELINE_FORMAT, Baseline, BaselinePointer, CaptureVerdict, judge_capture, may_capture};
+use recovery::baseline::{
+    BASELINE_FORMAT, Baseline, BaselinePointer, CaptureVerdict, judge_capture, may_capture,
+};
 use recovery::plan::Plan;
 use recovery::site::ContentDigest;
 use serde::{Deserialize, Serialize};
@@ -54,6 +56,11 @@ pub async fn handle(_: Event, ports: &Ports, _: &Invocation) -> Result<Answer, F
     let state = ports.state().await?;
     let site = state.active_site;
     let workspace = connect(ports, &plan, site, Role::Observer, Purpose::Background).await?;
+    // A swapped URL must not teach us another workspace.
+    workspace
+        .verified()
+        .await
+        .map_err(|e| failure_at(site, &e))?;
     let now = ports.now();
     let inventory = read_inventory(&workspace, site, &plan.kinds, Depth::Whole, now)
         .await
@@ -84,7 +91,12 @@ async fn allowed(ports: &Ports, plan: &Plan) -> Result<Result<(), String>, Failu
     Ok(may_capture(&state, state.active_site, verdict))
 }
 
-async fn accept(ports: &Ports, plan: &Plan, captured: &Baseline, digest: ContentDigest) -> Result<Answer, Failure> {
+async fn accept(
+    ports: &Ports,
+    plan: &Plan,
+    captured: &Baseline,
+    digest: ContentDigest,
+) -> Result<Answer, Failure> {
     let objects = captured.inventory.resources.len();
     let pointer = BaselinePointer {
         format_version: BASELINE_FORMAT,
@@ -97,7 +109,10 @@ async fn accept(ports: &Ports, plan: &Plan, captured: &Baseline, digest: Content
     ports
         .change(keys::BASELINE, |stored: &mut Option<BaselinePointer>| {
             // A slower capture must not replace a newer one.
-            if stored.as_ref().is_some_and(|s| s.captured_at > pointer.captured_at) {
+            if stored
+                .as_ref()
+                .is_some_and(|s| s.captured_at > pointer.captured_at)
+            {
                 return Ok(Change::Keep(()));
             }
             *stored = Some(pointer.clone());
@@ -114,15 +129,23 @@ async fn accept(ports: &Ports, plan: &Plan, captured: &Baseline, digest: Content
 }
 
 /// Keeps the capture under its digest and reports it once: the pointer to the candidate changes only with its content.
-async fn set_aside(ports: &Ports, plan: &Plan, digest: ContentDigest, reason: String) -> Result<Answer, Failure> {
+async fn set_aside(
+    ports: &Ports,
+    plan: &Plan,
+    digest: ContentDigest,
+    reason: String,
+) -> Result<Answer, Failure> {
     let new = ports
-        .change(keys::BASELINE_CANDIDATE, |stored: &mut Option<ContentDigest>| {
-            if stored.as_ref() == Some(&digest) {
-                return Ok(Change::Keep(false));
-            }
-            *stored = Some(digest.clone());
-            Ok(Change::Write(true))
-        })
+        .change(
+            keys::BASELINE_CANDIDATE,
+            |stored: &mut Option<ContentDigest>| {
+                if stored.as_ref() == Some(&digest) {
+                    return Ok(Change::Keep(false));
+                }
+                *stored = Some(digest.clone());
+                Ok(Change::Write(true))
+            },
+        )
         .await?;
     if new {
         ports

@@ -74,15 +74,29 @@ async fn scheduled(ports: &Ports, plan: &Plan) -> Result<Answer, Failure> {
         .baseline_pointer()
         .await?
         .filter(|p| p.site == state.active_site)
-        .ok_or_else(|| Failure::new(FailureName::NoBaseline, "there is no baseline of the active site to compare with yet"))?;
+        .ok_or_else(|| {
+            Failure::new(
+                FailureName::NoBaseline,
+                "there is no baseline of the active site to compare with yet",
+            )
+        })?;
     let document = check(ports, plan, &pointer, Purpose::Background).await?;
     ports.put(keys::READINESS, &document).await?;
-    let blocking = document.readiness.findings.iter().filter(|f| f.blocking).count();
+    let blocking = document
+        .readiness
+        .findings
+        .iter()
+        .filter(|f| f.blocking)
+        .count();
     metrics::emit(
         &plan.name,
         &[("Site", document.site.as_str())],
         &[
-            ("ReadinessPresent", document.readiness.present as f64, "Count"),
+            (
+                "ReadinessPresent",
+                document.readiness.present as f64,
+                "Count",
+            ),
             ("ReadinessBlocking", blocking as f64, "Count"),
         ],
         ports.now(),
@@ -90,32 +104,42 @@ async fn scheduled(ports: &Ports, plan: &Plan) -> Result<Answer, Failure> {
     Ok(answer(&document))
 }
 
-async fn in_run(ports: &Ports, plan: &Plan, run: &RunId, token: &RunToken, stage: Stage) -> Result<Answer, Failure> {
-    ports.require_lock(run, token).await?;
-    let now = ports.now();
-    let document = ports
-        .change_run(run, |d| {
-            d.enter(stage, now);
-            d.clone()
-        })
-        .await?;
+async fn in_run(
+    ports: &Ports,
+    plan: &Plan,
+    run: &RunId,
+    token: &RunToken,
+    stage: Stage,
+) -> Result<Answer, Failure> {
+    let document = ports.enter(run, token, stage).await?;
     let result = check(ports, plan, &document.evidence.baseline, Purpose::Run).await?;
-    let name = if stage == Stage::Recheck { "readiness-recheck.json" } else { "readiness.json" };
+    let name = if stage == Stage::Recheck {
+        "readiness-recheck.json"
+    } else {
+        "readiness.json"
+    };
     ports.put(&keys::of_run(run, name), &result).await?;
     let answer = answer(&result);
     if answer.answer == ReadinessAnswer::Ready {
-        let now = ports.now();
-        ports.change_run(run, |d| d.finish(stage, now)).await?;
+        ports.finish(run, token, stage).await?;
     }
     Ok(answer)
 }
 
-async fn check(ports: &Ports, plan: &Plan, pointer: &BaselinePointer, purpose: Purpose) -> Result<ReadinessDocument, Failure> {
+async fn check(
+    ports: &Ports,
+    plan: &Plan,
+    pointer: &BaselinePointer,
+    purpose: Purpose,
+) -> Result<ReadinessDocument, Failure> {
     let baseline = ports.baseline(&pointer.digest).await?;
     let site = pointer.site.other();
     let workspace = connect(ports, plan, site, Role::Observer, purpose).await?;
     // The standby must be the workspace that the plan means, or the comparison is of something else.
-    workspace.verified().await.map_err(|e| failure_at(site, &e))?;
+    workspace
+        .verified()
+        .await
+        .map_err(|e| failure_at(site, &e))?;
     let now = ports.now();
     let inventory = read_inventory(&workspace, site, &plan.kinds, Depth::Whole, now)
         .await
@@ -123,9 +147,11 @@ async fn check(ports: &Ports, plan: &Plan, pointer: &BaselinePointer, purpose: P
     let mut readiness = compare(&plan.kinds, &baseline.inventory, &inventory);
     let age = now.duration_since(pointer.captured_at);
     if age > plan.baseline.max_age_seconds.signed() {
-        readiness
-            .notes
-            .push(format!("the baseline is {} s old, more than the plan's {} s", age.as_secs(), plan.baseline.max_age_seconds.0));
+        readiness.notes.push(format!(
+            "the baseline is {} s old, more than the plan's {} s",
+            age.as_secs(),
+            plan.baseline.max_age_seconds.0
+        ));
     }
     Ok(ReadinessDocument {
         format_version: 1,
@@ -138,6 +164,10 @@ async fn check(ports: &Ports, plan: &Plan, pointer: &BaselinePointer, purpose: P
 fn answer(document: &ReadinessDocument) -> Answer {
     Answer {
         answer: document.readiness.answer(),
-        reason: format!("the {} site: {}", document.site, document.readiness.summary()),
+        reason: format!(
+            "the {} site: {}",
+            document.site,
+            document.readiness.summary()
+        ),
     }
 }

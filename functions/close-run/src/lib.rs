@@ -5,6 +5,7 @@ use aws::documents::Change;
 use aws::notices::{Audience, Notice};
 use aws::serve::parse;
 use aws::{Failure, Invocation, Ports, keys, metrics};
+use recovery::failure::FailureName;
 use recovery::report::{self, Report};
 use recovery::run::{Outcome, RunDocument, outcome_of};
 use recovery::site::{RunId, RunToken};
@@ -68,12 +69,18 @@ pub struct Answer {
 pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
     let (name, token, (outcome, reason)) = if event.0.get("detail-type").is_some() {
         let event: ExecutionEnded = parse(event.0)?;
-        let ended = of_status(&event.detail);
+        let ended = of_status(&event.detail)?;
         (event.detail.name, event.detail.execution_arn, ended)
     } else {
         let event: FromMachine = parse(event.0)?;
         let ended = outcome_of(&event.state);
-        (event.name, event.execution, ended)
+        // A resumed run has another name than its execution.
+        let run = event
+            .state
+            .pointer("/begin/run")
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        (run.unwrap_or(event.name), event.execution, ended)
     };
     let Some(run) = run_of(ports, &name, &token).await? else {
         return Ok(Answer {
@@ -85,20 +92,41 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
     close(ports, run, &token, outcome, reason).await
 }
 
-fn of_status(detail: &ExecutionDetail) -> (Outcome, String) {
-    let cause = detail.cause.as_deref().filter(|c| !c.is_empty()).map(|c| format!(": {c}")).unwrap_or_default();
+fn of_status(detail: &ExecutionDetail) -> Result<(Outcome, String), Failure> {
+    let cause = detail
+        .cause
+        .as_deref()
+        .filter(|c| !c.is_empty())
+        .map(|c| format!(": {c}"))
+        .unwrap_or_default();
     match detail.status.as_str() {
-        "ABORTED" => (Outcome::Stopped, format!("the execution was stopped{cause}")),
-        "TIMED_OUT" => (Outcome::Stopped, format!("the execution timed out{cause}")),
-        other => (Outcome::Failed, format!("the execution ended in {other}{cause}")),
+        "ABORTED" => Ok((
+            Outcome::Stopped,
+            format!("the execution was stopped{cause}"),
+        )),
+        "TIMED_OUT" => Ok((Outcome::Stopped, format!("the execution timed out{cause}"))),
+        "FAILED" => Ok((Outcome::Failed, format!("the execution failed{cause}"))),
+        other => Err(Failure::new(
+            FailureName::InvalidEvent,
+            format!(
+                "detail.status is {other:?}; an execution that ended has ABORTED, TIMED_OUT or FAILED"
+            ),
+        )),
     }
 }
 
 /// The run that this execution acts for: by the lock it holds, else by its own name. An execution that never began a run
 /// has none, and nothing is written for it.
-async fn run_of(ports: &Ports, name: &str, token: &RunToken) -> Result<Option<RunDocument>, Failure> {
+async fn run_of(
+    ports: &Ports,
+    name: &str,
+    token: &RunToken,
+) -> Result<Option<RunDocument>, Failure> {
     let state = ports.state().await?;
-    let held = state.lock.filter(|lock| lock.token == *token).map(|lock| lock.run);
+    let held = state
+        .lock
+        .filter(|lock| lock.token == *token)
+        .map(|lock| lock.run);
     let Some(run) = held.or_else(|| RunId::parse(name).ok()) else {
         return Ok(None);
     };
@@ -107,18 +135,30 @@ async fn run_of(ports: &Ports, name: &str, token: &RunToken) -> Result<Option<Ru
         Some(document) if document.token == *token => Ok(Some(document)),
         // Begun, but its document was never written: only the lock is to be given back.
         _ => {
-            ports.change_state(|state| Ok(state.release_lock(&run, token))).await?;
+            ports
+                .change_state(|state| Ok(state.release_lock(&run, token)))
+                .await?;
             Ok(None)
         }
     }
 }
 
-async fn close(ports: &Ports, run: RunDocument, token: &RunToken, outcome: Outcome, reason: String) -> Result<Answer, Failure> {
+async fn close(
+    ports: &Ports,
+    run: RunDocument,
+    token: &RunToken,
+    outcome: Outcome,
+    reason: String,
+) -> Result<Answer, Failure> {
     let now = ports.now();
     let id = run.run.clone();
+    let state = ports.state().await?;
+    let commit = state.last_commit.as_ref().filter(|c| c.run == id);
     // What an operator or an earlier close has said stands.
     let closed = ports
         .change_run(&id, |d| {
+            // A function may have died between the commit and its note in the run.
+            d.committed_at = d.committed_at.or(commit.map(|c| c.at));
             if d.outcome.is_none() {
                 d.outcome = Some(outcome);
                 d.reason = Some(reason.clone());
@@ -127,46 +167,74 @@ async fn close(ports: &Ports, run: RunDocument, token: &RunToken, outcome: Outco
             d.clone()
         })
         .await?;
-    let first = run.outcome.is_none();
     let outcome = closed.outcome.unwrap_or(outcome);
-    let reason = closed.reason.clone().unwrap_or(reason);
+    // The lock before the report: a report that cannot be made must not keep the next run from starting.
+    let plan = ports.plan().await.ok();
+    ports
+        .change_state(|state| {
+            let released = state.release_lock(&id, token);
+            if let Some(plan) = plan.as_ref().filter(|_| released) {
+                state.cool_down_until = Some(now + plan.cool_down_seconds.signed());
+            }
+            if outcome == Outcome::Completed && state.unsettled.as_ref() == Some(&id) {
+                state.unsettled = None;
+            }
+            Ok(())
+        })
+        .await?;
+    let fence_stands = state.fences.contains_key(&closed.from);
+    let report = make_report(
+        ports,
+        &closed,
+        fence_stands,
+        outcome,
+        closed.reason.clone().unwrap_or(reason),
+    )
+    .await?;
     let key = keys::of_run(&id, "report.json");
-    let report = make_report(ports, &closed, outcome, reason.clone()).await?;
     ports
         .change(&key, |stored: &mut Option<Report>| {
-            if stored.as_ref().is_some_and(|s| s.attempts == report.attempts && s.outcome == report.outcome) {
+            if stored
+                .as_ref()
+                .is_some_and(|s| s.attempts == report.attempts && s.outcome == report.outcome)
+            {
                 return Ok(Change::Keep(()));
             }
             *stored = Some(report.clone());
             Ok(Change::Write(()))
         })
         .await?;
-    let plan = ports.plan().await.ok();
-    ports
-        .change_state(|state| {
-            if state.release_lock(&id, token)
-                && let Some(plan) = &plan
-            {
-                state.cool_down_until = Some(now + plan.cool_down_seconds.signed());
-            }
-            Ok(())
-        })
-        .await?;
-    if first {
+    if closed.told_at.is_none() {
         tell(ports, &report).await?;
+        // Told first, noted then: a function that dies in between tells twice, never not at all.
+        ports.change_run(&id, |d| d.told_at = Some(now)).await?;
     }
     Ok(Answer {
         outcome,
-        reason,
+        reason: report.reason,
         report: key,
     })
 }
 
-async fn make_report(ports: &Ports, run: &RunDocument, outcome: Outcome, reason: String) -> Result<Report, Failure> {
+async fn make_report(
+    ports: &Ports,
+    run: &RunDocument,
+    fence_stands: bool,
+    outcome: Outcome,
+    reason: String,
+) -> Result<Report, Failure> {
     let pages = ports.ledger(&run.run).await?;
     let decisions = ports.decisions(&run.run).await?;
     let now = run.closed_at.unwrap_or_else(|| ports.now());
-    Ok(report::make(run, &pages, decisions, outcome, reason, now))
+    let mut report = report::make(run, &pages, decisions, fence_stands, outcome, reason, now);
+    if outcome == Outcome::Completed && !report.unverified.is_empty() {
+        report.reason = format!(
+            "{}; BUT {} objects are not as in the baseline, the report names them",
+            report.reason,
+            report.unverified.len()
+        );
+    }
+    Ok(report)
 }
 
 async fn tell(ports: &Ports, report: &Report) -> Result<(), Failure> {
@@ -180,19 +248,37 @@ async fn tell(ports: &Ports, report: &Report) -> Result<(), Failure> {
     let stages: Vec<String> = report
         .stages
         .iter()
-        .map(|s| format!("  {:?}: {} s{}", s.stage, s.seconds, if s.finished { "" } else { " (not done)" }))
+        .map(|s| {
+            format!(
+                "  {:?}: {} s{}",
+                s.stage,
+                s.seconds,
+                if s.finished { "" } else { " (not done)" }
+            )
+        })
         .collect();
     ports
         .notices
         .publish(Notice {
-            audience: if completed { Audience::Managers } else { Audience::Escalation },
-            subject: format!("[{}] {} ended: {}", report.plan, report.run, report.outcome.as_str()),
+            audience: if completed {
+                Audience::Managers
+            } else {
+                Audience::Escalation
+            },
+            subject: format!(
+                "[{}] {} ended: {}",
+                report.plan,
+                report.run,
+                report.outcome.as_str()
+            ),
             message: format!(
                 "{}: {}\n\nNext: {}\n\nRTO: {}\nStages:\n{}\n\nReport: runs/{}/report.json\n",
                 report.outcome.as_str(),
                 report.reason,
                 report.next,
-                report.rto_seconds.map_or_else(|| "not reached".to_owned(), |s| format!("{s} s")),
+                report
+                    .rto_seconds
+                    .map_or_else(|| "not reached".to_owned(), |s| format!("{s} s")),
                 stages.join("\n"),
                 report.run
             ),

@@ -6,6 +6,7 @@ use aws::notices::{Audience, Notice};
 use aws::{Failure, Ports, keys};
 use recovery::incident::{CurrentIncident, INCIDENT_FORMAT, Incident};
 use recovery::plan::Plan;
+use recovery::run::RunDocument;
 use recovery::site::RunId;
 use recovery::state::State;
 use recovery::verdict::{Judgement, Verdict};
@@ -28,15 +29,31 @@ pub(crate) async fn follow(
     match open {
         Some(incident) if incident.site != state.active_site => {
             set_current(ports, None).await?;
-            Ok(Some(format!("{} ended: the {} site is no longer active", incident.id, incident.site)))
+            Ok(Some(format!(
+                "{} ended: the {} site is no longer active",
+                incident.id, incident.site
+            )))
         }
-        Some(incident) if judged.verdict == Verdict::Healthy => clear(ports, &incident).await.map(Some),
-        Some(incident) if judged.actionable && incident.started_at.is_none() => start(ports, state, standby, incident, executions).await.map(Some),
+        Some(incident) if judged.verdict == Verdict::Healthy => {
+            clear(ports, &incident, judged.verdict).await.map(Some)
+        }
+        // Not down any more, and nothing is under way for it: the next disaster is an incident of its own.
+        Some(incident) if !judged.actionable && is_over(ports, &incident).await? => {
+            clear(ports, &incident, judged.verdict).await.map(Some)
+        }
+        Some(incident) if judged.actionable && incident.started_at.is_none() => {
+            start(ports, state, standby, incident, executions)
+                .await
+                .map(Some)
+        }
         Some(_) => Ok(None),
-        None => match Incident::from_judgement(judged, state.active_site, state.epoch, ports.now()) {
+        None => match Incident::from_judgement(judged, state.active_site, state.epoch, ports.now())
+        {
             Some(incident) => {
                 let incident = open_new(ports, plan, incident).await?;
-                start(ports, state, standby, incident, executions).await.map(Some)
+                start(ports, state, standby, incident, executions)
+                    .await
+                    .map(Some)
             }
             None => Ok(None),
         },
@@ -55,7 +72,10 @@ async fn open_new(ports: &Ports, plan: &Plan, incident: Incident) -> Result<Inci
         .notices
         .publish(Notice {
             audience: Audience::Managers,
-            subject: format!("[{}] {} on the {} site", plan.name, incident.verdict, incident.site),
+            subject: format!(
+                "[{}] {} on the {} site",
+                plan.name, incident.verdict, incident.site
+            ),
             message: format!(
                 "{} on the {} site since {}.\nIncident {}.\n\nWhat the probes saw:\n{}\n",
                 incident.verdict,
@@ -69,13 +89,23 @@ async fn open_new(ports: &Ports, plan: &Plan, incident: Incident) -> Result<Inci
     Ok(incident)
 }
 
-async fn start(ports: &Ports, state: &State, standby: Verdict, incident: Incident, executions: &Executions) -> Result<String, Failure> {
+async fn start(
+    ports: &Ports,
+    state: &State,
+    standby: Verdict,
+    incident: Incident,
+    executions: &Executions,
+) -> Result<String, Failure> {
     let now = ports.now();
-    let sick_target = (standby != Verdict::Healthy).then(|| format!("blocked: the verdict on the target site is {standby}"));
+    let sick_target = (standby != Verdict::Healthy)
+        .then(|| format!("blocked: the verdict on the target site is {standby}"));
     let blocked = state.automatic_start_blocked(now).or(sick_target);
     if blocked.is_none() {
         executions
-            .start(&incident.id, &json!({"mode": "failover", "incident": incident.id}))
+            .start(
+                &incident.id,
+                &json!({"mode": "failover", "incident": incident.id}),
+            )
             .await?;
     }
     let changed = incident.blocked != blocked || blocked.is_none();
@@ -106,7 +136,12 @@ async fn start(ports: &Ports, state: &State, standby: Verdict, incident: Inciden
     }
 }
 
-async fn clear(ports: &Ports, incident: &Incident) -> Result<String, Failure> {
+async fn is_over(ports: &Ports, incident: &Incident) -> Result<bool, Failure> {
+    let run: Option<RunDocument> = ports.read(&keys::of_run(&incident.id, "run.json")).await?;
+    Ok(run.is_some_and(|r| r.outcome.is_some()))
+}
+
+async fn clear(ports: &Ports, incident: &Incident, verdict: Verdict) -> Result<String, Failure> {
     let now = ports.now();
     update(ports, &incident.id, |stored| stored.cleared_at = Some(now)).await?;
     set_current(ports, None).await?;
@@ -116,7 +151,7 @@ async fn clear(ports: &Ports, incident: &Incident) -> Result<String, Failure> {
             audience: Audience::Managers,
             subject: format!("Cleared: {}", incident.id),
             message: format!(
-                "The {} site is Healthy again at {now}.\nA run that was started goes on until it is declined or done.\n",
+                "The verdict on the {} site is {verdict} at {now}.\nA run that was started goes on until it is declined or done.\n",
                 incident.site
             ),
         })
@@ -136,14 +171,21 @@ async fn set_current(ports: &Ports, open: Option<&RunId>) -> Result<(), Failure>
         .await
 }
 
-async fn update(ports: &Ports, id: &RunId, mut change: impl FnMut(&mut Incident) + Send) -> Result<(), Failure> {
+async fn update(
+    ports: &Ports,
+    id: &RunId,
+    mut change: impl FnMut(&mut Incident) + Send,
+) -> Result<(), Failure> {
     ports
-        .change(&keys::incident(id), |stored: &mut Option<Incident>| match stored {
-            Some(incident) => {
-                change(incident);
-                Ok(Change::Write(()))
-            }
-            None => Ok(Change::Keep(())),
-        })
+        .change(
+            &keys::incident(id),
+            |stored: &mut Option<Incident>| match stored {
+                Some(incident) => {
+                    change(incident);
+                    Ok(Change::Write(()))
+                }
+                None => Ok(Change::Keep(())),
+            },
+        )
         .await
 }

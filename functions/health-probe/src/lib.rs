@@ -42,10 +42,16 @@ pub struct Answer {
 /// `InvalidPlan`, or what the store said. A site that does not answer is a signal, not an error.
 pub async fn handle(_: Event, ports: &Ports, executions: &Executions) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
-    let observations = futures::future::join_all(SiteLabel::ALL.map(|site| probe::observe(ports, &plan, site))).await;
+    let observations =
+        futures::future::join_all(SiteLabel::ALL.map(|site| probe::observe(ports, &plan, site)))
+            .await;
     store(ports, &observations).await?;
     if ports.region != plan.control_region {
-        return Ok(Answer { verdict: None, incident: None, pointer_problems: vec![] });
+        return Ok(Answer {
+            verdict: None,
+            incident: None,
+            pointer_problems: vec![],
+        });
     }
     let state = ports.state().await?;
     let judged = ports.judgement(&plan, state.active_site).await?;
@@ -64,13 +70,16 @@ pub async fn handle(_: Event, ports: &Ports, executions: &Executions) -> Result<
 
 async fn store(ports: &Ports, observations: &[Observation]) -> Result<(), Failure> {
     ports
-        .change(&keys::signals(ports.region.as_str()), |stored: &mut Option<Signals>| {
-            let signals = stored.get_or_insert_default();
-            for observation in observations {
-                signals.add(observation.clone());
-            }
-            Ok(Change::Write(()))
-        })
+        .change(
+            &keys::signals(ports.region.as_str()),
+            |stored: &mut Option<Signals>| {
+                let signals = stored.get_or_insert_default();
+                for observation in observations {
+                    signals.add(observation.clone());
+                }
+                Ok(Change::Write(()))
+            },
+        )
         .await
 }
 
@@ -81,12 +90,25 @@ fn emit(plan: &Plan, state: &State, judged: &Judgement, ports: &Ports) {
         &plan.name,
         &[("Site", site)],
         &[
-            ("Actionable", f64::from(u8::from(judged.actionable)), "Count"),
-            ("Healthy", f64::from(u8::from(judged.verdict == Verdict::Healthy)), "Count"),
+            (
+                "Actionable",
+                f64::from(u8::from(judged.actionable)),
+                "Count",
+            ),
+            (
+                "Healthy",
+                f64::from(u8::from(judged.verdict == Verdict::Healthy)),
+                "Count",
+            ),
         ],
         ports.now(),
     );
-    metrics::emit(&plan.name, &[("Site", site), ("Verdict", &verdict)], &[("Verdict", 1.0, "Count")], ports.now());
+    metrics::emit(
+        &plan.name,
+        &[("Site", site), ("Verdict", &verdict)],
+        &[("Verdict", 1.0, "Count")],
+        ports.now(),
+    );
 }
 
 /// The pointers are only re-asserted while no run changes them.
@@ -104,9 +126,14 @@ async fn pointers(ports: &Ports, plan: &Plan, state: &State) -> Vec<String> {
         }
     }
     let wanted = Pointers::new(plan, state.active_site, &urls);
-    assert_pointers(ports, plan, &wanted, plan.detection.probe_timeout_seconds.duration())
-        .await
-        .into_iter()
-        .filter_map(|(region, result)| result.err().map(|f| format!("{region}: {}", f.message)))
-        .collect()
+    assert_pointers(
+        ports,
+        plan,
+        &wanted,
+        plan.detection.probe_timeout_seconds.duration(),
+    )
+    .await
+    .into_iter()
+    .filter_map(|(region, result)| result.err().map(|f| format!("{region}: {}", f.message)))
+    .collect()
 }

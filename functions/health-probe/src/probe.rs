@@ -8,7 +8,10 @@ use databricks::Error;
 use futures::{FutureExt, TryFutureExt};
 use recovery::plan::Plan;
 use recovery::site::SiteLabel;
-use recovery::verdict::{Cause, DegradedCause, DownCause, Observation, Outcome, OutcomeKind, Probe, Signal, UnknownCause, Vantage};
+use recovery::verdict::{
+    Cause, DegradedCause, DownCause, Observation, Outcome, OutcomeKind, Probe, Signal,
+    UnknownCause, Vantage,
+};
 use sites::{Purpose, Role, connect};
 
 /// What this vantage sees of a site now.
@@ -18,13 +21,25 @@ pub(crate) async fn observe(ports: &Ports, plan: &Plan, site: SiteLabel) -> Obse
     let signals = match connect(ports, plan, site, Role::Observer, Purpose::Probe(limit)).await {
         Ok(workspace) => {
             let (sign_in, api) = futures::join!(
-                timed(plan, Probe::SignIn, workspace.sign_in().map_ok(|_| ()).boxed()),
-                timed(plan, Probe::ControlPlaneApi, workspace.spark_versions().map_ok(|_| ()).boxed()),
+                timed(
+                    plan,
+                    Probe::SignIn,
+                    workspace.sign_in().map_ok(|_| ()).boxed()
+                ),
+                // Reads /Me and compares the workspace's id: another workspace at this URL says nothing of this site.
+                timed(
+                    plan,
+                    Probe::ControlPlaneApi,
+                    workspace.verified().map_ok(|_| ()).boxed()
+                ),
             );
             vec![sign_in, api]
         }
         // We do not know where to look, which says nothing of the site.
-        Err(_) => vec![Signal::new(Probe::ControlPlaneApi, UnknownCause::NotConfigured)],
+        Err(_) => vec![Signal::new(
+            Probe::ControlPlaneApi,
+            UnknownCause::NotConfigured,
+        )],
     };
     Observation {
         at,
@@ -39,7 +54,9 @@ async fn timed(plan: &Plan, probe: Probe, work: impl Future<Output = Result<(), 
     let result = work.await;
     let latency_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let signal = match result {
-        Ok(()) if latency_ms > plan.detection.latency_objective_ms => Signal::new(probe, DegradedCause::Slow),
+        Ok(()) if latency_ms > plan.detection.latency_objective_ms => {
+            Signal::new(probe, DegradedCause::Slow)
+        }
         Ok(()) => Signal::new(probe, Outcome::Healthy),
         Err(error) => Signal::new(probe, outcome_of(&error)),
     };
@@ -57,7 +74,6 @@ fn outcome_of(error: &Error) -> Outcome {
     Outcome::new(kind, Some(cause)).unwrap_or(Outcome::Unknown(UnknownCause::ProbeError))
 }
 
-
 #[cfg(test)]
 mod tests {
     use databricks::Error;
@@ -66,7 +82,10 @@ mod tests {
 
     #[test]
     fn i_cannot_see_it_is_not_it_is_dead() {
-        let unknown = Error::InvalidInput { what: "x", reason: "y".into() };
+        let unknown = Error::InvalidInput {
+            what: "x",
+            reason: "y".into(),
+        };
         assert_eq!(outcome_of(&unknown).kind(), OutcomeKind::Unknown);
     }
 }

@@ -41,7 +41,14 @@ impl ReplicationCloudWatch {
     ///
     /// # Errors
     /// What CloudWatch said.
-    pub async fn read(&self, region: &Region, buckets: &Buckets, from: SiteLabel, rule: &str, now: Timestamp) -> Result<ReplicationMetrics, Failure> {
+    pub async fn read(
+        &self,
+        region: &Region,
+        buckets: &Buckets,
+        from: SiteLabel,
+        rule: &str,
+        now: Timestamp,
+    ) -> Result<ReplicationMetrics, Failure> {
         let config = aws_sdk_cloudwatch::config::Builder::from(&self.config)
             .region(SdkRegion::new(region.as_str().to_owned()))
             .build();
@@ -57,14 +64,29 @@ impl ReplicationCloudWatch {
         for (id, name, statistic) in METRICS {
             let metric = dimensions.iter().fold(
                 Metric::builder().namespace("AWS/S3").metric_name(name),
-                |metric, (name, value)| metric.dimensions(Dimension::builder().name(*name).value(*value).build()),
+                |metric, (name, value)| {
+                    metric.dimensions(Dimension::builder().name(*name).value(*value).build())
+                },
             );
-            let stat = MetricStat::builder().metric(metric.build()).period(PERIOD_SECONDS).stat(statistic).build();
-            request = request.metric_data_queries(MetricDataQuery::builder().id(id).metric_stat(stat).return_data(true).build());
+            let stat = MetricStat::builder()
+                .metric(metric.build())
+                .period(PERIOD_SECONDS)
+                .stat(statistic)
+                .build();
+            request = request.metric_data_queries(
+                MetricDataQuery::builder()
+                    .id(id)
+                    .metric_stat(stat)
+                    .return_data(true)
+                    .build(),
+            );
         }
         let answer = request.send().await.map_err(|error| {
             let words = aws_sdk_cloudwatch::error::DisplayErrorContext(&error).to_string();
-            Failure::new(FailureName::Transient, format!("reading replication metrics in {region} failed: {words}"))
+            Failure::new(
+                FailureName::Transient,
+                format!("reading replication metrics in {region} failed: {words}"),
+            )
         })?;
         // Values come newest first.
         let newest = |id: &str| {

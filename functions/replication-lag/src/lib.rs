@@ -8,7 +8,9 @@ use aws::notices::{Audience, Notice};
 use aws::{Failure, Ports, keys, metrics};
 use jiff::Timestamp;
 use recovery::plan::{DataSet, Plan};
-use recovery::replication::{DataSetStatus, LagLevel, Marker, REPLICATION_FORMAT, ReplicationStatus};
+use recovery::replication::{
+    DataSetStatus, LagLevel, Marker, REPLICATION_FORMAT, ReplicationStatus,
+};
 use recovery::site::SiteLabel;
 use serde::{Deserialize, Serialize};
 
@@ -33,17 +35,28 @@ pub struct Answer {
 ///
 /// # Errors
 /// `InvalidPlan`, or what the store said. What cannot be measured is a problem in the answer, not an error.
-pub async fn handle(_: Event, ports: &Ports, buckets: &Buckets, cloudwatch: &ReplicationCloudWatch) -> Result<Answer, Failure> {
+pub async fn handle(
+    _: Event,
+    ports: &Ports,
+    buckets: &Buckets,
+    cloudwatch: &ReplicationCloudWatch,
+) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
     let state = ports.state().await?;
     let from = state.active_site;
     let before: Option<ReplicationStatus> = ports.read(keys::REPLICATION).await?;
     let before = before.filter(|b| b.from == from);
-    let data_sets = futures::future::join_all(
-        plan.data_sets
-            .iter()
-            .map(|set| measure(ports, &plan, set, from, buckets, cloudwatch, before.as_ref())),
-    )
+    let data_sets = futures::future::join_all(plan.data_sets.iter().map(|set| {
+        measure(
+            ports,
+            &plan,
+            set,
+            from,
+            buckets,
+            cloudwatch,
+            before.as_ref(),
+        )
+    }))
     .await;
     let now = ports.now();
     let status = ReplicationStatus {
@@ -74,15 +87,26 @@ async fn measure(
     before: Option<&ReplicationStatus>,
 ) -> DataSetStatus {
     let key = marker_key(plan, from);
-    let (source, target) = (&plan.sites.get(from).region, &plan.sites.get(from.other()).region);
+    let (source, target) = (
+        &plan.sites.get(from).region,
+        &plan.sites.get(from.other()).region,
+    );
     let now = ports.now();
-    let marker = serde_json::to_vec(&Marker { written_at: now, from }).unwrap_or_default();
+    let marker = serde_json::to_vec(&Marker {
+        written_at: now,
+        from,
+    })
+    .unwrap_or_default();
     let (written, arrived, metrics) = futures::join!(
         buckets.put(source, set.buckets.get(from), &key, marker),
         buckets.get(target, set.buckets.get(from.other()), &key),
         async {
             // The rule of the plan leads from primary to secondary.
-            match set.replication_rule.as_deref().filter(|_| from == SiteLabel::Primary) {
+            match set
+                .replication_rule
+                .as_deref()
+                .filter(|_| from == SiteLabel::Primary)
+            {
                 Some(rule) => Some(cloudwatch.read(target, &set.buckets, from, rule, now).await),
                 None => None,
             }
@@ -109,7 +133,10 @@ async fn measure(
             None
         }
         Err(failure) => {
-            problems.push(format!("the standby's marker could not be read: {}", failure.message));
+            problems.push(format!(
+                "the standby's marker could not be read: {}",
+                failure.message
+            ));
             None
         }
     };
@@ -126,6 +153,21 @@ async fn measure(
         }
         None => None,
     };
+    // Objects arrive in any order: a marker may overtake a queue. The metrics know better if they are worse.
+    let by_metrics = metrics
+        .and_then(|m| m.latency_seconds)
+        .and_then(|s| jiff::SignedDuration::try_from_secs_f64(s).ok())
+        .map(|latency| now - latency);
+    let seen = match (seen, by_metrics) {
+        (Some(marker), Some(metrics)) => Some(marker.min(metrics)),
+        (marker, _) => marker,
+    };
+    if let Some(failed) = metrics
+        .and_then(|m| m.operations_failed)
+        .filter(|f| *f > 0.0)
+    {
+        problems.push(format!("S3 failed to replicate {failed} objects"));
+    }
     DataSetStatus {
         name: set.name.clone(),
         recovery_point: seen.max(known),
@@ -137,7 +179,11 @@ async fn measure(
 
 fn emit(plan: &Plan, status: &ReplicationStatus, now: Timestamp) {
     for set in &status.data_sets {
-        let mut values = vec![("LagKnown", f64::from(u8::from(set.recovery_point.is_some())), "Count")];
+        let mut values = vec![(
+            "LagKnown",
+            f64::from(u8::from(set.recovery_point.is_some())),
+            "Count",
+        )];
         if let Some(loss) = set.loss_seconds_at(now) {
             values.push(("LagSeconds", loss as f64, "Seconds"));
         }
@@ -146,7 +192,13 @@ fn emit(plan: &Plan, status: &ReplicationStatus, now: Timestamp) {
 }
 
 /// Tells people when a data set's level gets worse or is fine again, not each time.
-async fn alert(ports: &Ports, plan: &Plan, before: Option<&ReplicationStatus>, status: &ReplicationStatus, now: Timestamp) -> Result<(), Failure> {
+async fn alert(
+    ports: &Ports,
+    plan: &Plan,
+    before: Option<&ReplicationStatus>,
+    status: &ReplicationStatus,
+    now: Timestamp,
+) -> Result<(), Failure> {
     let mut lines = Vec::new();
     for set in &status.data_sets {
         let level = set.level_at(now);
@@ -155,10 +207,16 @@ async fn alert(ports: &Ports, plan: &Plan, before: Option<&ReplicationStatus>, s
             Some(same.level_at(b.measured_at))
         });
         // The first measurement has seen no marker arrive yet.
-        let changed = was.is_some_and(|was| was != level) && (level != LagLevel::Fine || was != Some(LagLevel::Unknown));
+        let changed = was.is_some_and(|was| was != level)
+            && (level != LagLevel::Fine || was != Some(LagLevel::Unknown));
         if changed {
-            let loss = set.loss_seconds_at(now).map_or_else(|| "unknown".to_owned(), |s| format!("{s} s"));
-            lines.push(format!("  {}: {level:?}, lag {loss}, objective {} s", set.name, set.objective_seconds));
+            let loss = set
+                .loss_seconds_at(now)
+                .map_or_else(|| "unknown".to_owned(), |s| format!("{s} s"));
+            lines.push(format!(
+                "  {}: {level:?}, lag {loss}, objective {} s",
+                set.name, set.objective_seconds
+            ));
         }
     }
     if lines.is_empty() {

@@ -38,39 +38,80 @@ pub struct Answer {
 /// `LockLost`, or what the store or SNS said.
 pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
-    ports.require_lock(&event.run, &event.token).await?;
-    let now = ports.now();
     let run = ports
-        .change_run(&event.run, |d| {
-            d.enter(Stage::Approval, now);
-            d.clone()
-        })
+        .enter(&event.run, &event.token, Stage::Approval)
         .await?;
     let digest = digest_of(&plan, &run);
     let key = keys::of_run(&run.run, "approval.json");
     let decision: Option<Decision> = ports.read(&keys::decision(&run.run, &digest)).await?;
     let stored: Option<Request> = ports.read(&key).await?;
-    let step = next(&run.run, &digest, stored.as_ref(), decision.as_ref(), plan.approval, ports.now());
+    let step = next(
+        &run.run,
+        &digest,
+        stored.as_ref(),
+        decision.as_ref(),
+        plan.approval,
+        ports.now(),
+    );
     match step {
         Step::Ask(request) => {
-            send(ports, &plan, &run, &request, Audience::Managers, "approve or decline").await?;
+            send(
+                ports,
+                &plan,
+                &run,
+                &request,
+                Audience::Managers,
+                "approve or decline",
+            )
+            .await?;
             record(ports, &key, request).await?;
             // An older request was for something else: the machine looks at the target again before a human does.
-            let void = stored.is_some_and(|s| s.digest != digest && run.is_finished(Stage::Readiness));
-            let answer = if void { ApprovalAnswer::Void } else { ApprovalAnswer::Pending };
+            let void =
+                stored.is_some_and(|s| s.digest != digest && run.is_finished(Stage::Readiness));
+            let answer = if void {
+                ApprovalAnswer::Void
+            } else {
+                ApprovalAnswer::Pending
+            };
             Ok(told(answer, "asked".to_owned()))
         }
         Step::Remind(request) => {
-            send(ports, &plan, &run, &request, Audience::Managers, "reminder: approve or decline").await?;
+            send(
+                ports,
+                &plan,
+                &run,
+                &request,
+                Audience::Managers,
+                "reminder: approve or decline",
+            )
+            .await?;
             record(ports, &key, request).await?;
             Ok(told(ApprovalAnswer::Pending, "reminded".to_owned()))
         }
         Step::Escalate(request) => {
-            send(ports, &plan, &run, &request, Audience::Escalation, "nobody has answered: approve or decline").await?;
+            send(
+                ports,
+                &plan,
+                &run,
+                &request,
+                Audience::Escalation,
+                "nobody has answered: approve or decline",
+            )
+            .await?;
             record(ports, &key, request).await?;
             Ok(told(ApprovalAnswer::Pending, "escalated".to_owned()))
         }
-        Step::Answer(answer) => settle(ports, &plan, &run, answer, decision.as_ref(), stored.as_ref()).await,
+        Step::Answer(answer) => {
+            settle(
+                ports,
+                &plan,
+                &run,
+                answer,
+                decision.as_ref(),
+                stored.as_ref(),
+            )
+            .await
+        }
     }
 }
 
@@ -87,8 +128,17 @@ fn digest_of(plan: &Plan, run: &RunDocument) -> ContentDigest {
 }
 
 /// Sent before it is recorded: a function that dies in between asks twice, never not at all.
-async fn send(ports: &Ports, plan: &Plan, run: &RunDocument, request: &Request, audience: Audience, what: &str) -> Result<(), Failure> {
-    let readiness = ports.read(&keys::of_run(&run.run, "readiness.json")).await?;
+async fn send(
+    ports: &Ports,
+    plan: &Plan,
+    run: &RunDocument,
+    request: &Request,
+    audience: Audience,
+    what: &str,
+) -> Result<(), Failure> {
+    let readiness = ports
+        .read(&keys::of_run(&run.run, "readiness.json"))
+        .await?;
     ports
         .notices
         .publish(Notice {
@@ -117,16 +167,19 @@ async fn settle(
     request: Option<&Request>,
 ) -> Result<Answer, Failure> {
     let reason = match (answer, decision) {
-        (ApprovalAnswer::Approved | ApprovalAnswer::Declined, Some(d)) => format!("{:?}d by {}: {}", d.decision, d.who, d.why),
+        (ApprovalAnswer::Approved | ApprovalAnswer::Declined, Some(d)) => {
+            format!("{:?}d by {}: {}", d.decision, d.who, d.why)
+        }
         (ApprovalAnswer::Expired, _) => format!(
             "nobody decided until {}; by the plan that counts as a decline",
-            request.map(|r| r.expires_at.to_string()).unwrap_or_default()
+            request
+                .map(|r| r.expires_at.to_string())
+                .unwrap_or_default()
         ),
         _ => "waiting for a decision".to_owned(),
     };
     if answer == ApprovalAnswer::Approved {
-        let now = ports.now();
-        ports.change_run(&run.run, |d| d.finish(Stage::Approval, now)).await?;
+        ports.finish(&run.run, &run.token, Stage::Approval).await?;
     }
     if answer == ApprovalAnswer::Expired {
         ports

@@ -13,7 +13,12 @@ pub(crate) struct ReadinessSeen {
     readiness: Readiness,
 }
 
-pub(crate) fn text(plan: &Plan, run: &RunDocument, request: &Request, readiness: Option<&ReadinessSeen>) -> String {
+pub(crate) fn text(
+    plan: &Plan,
+    run: &RunDocument,
+    request: &Request,
+    readiness: Option<&ReadinessSeen>,
+) -> String {
     let evidence = &run.evidence;
     let mut lines = vec![
         format!(
@@ -28,8 +33,12 @@ pub(crate) fn text(plan: &Plan, run: &RunDocument, request: &Request, readiness:
         String::new(),
         format!(
             "Verdict: {}{}",
-            evidence.verdict.map_or_else(|| "none".to_owned(), |v| v.to_string()),
-            evidence.failing_since.map_or_else(String::new, |since| format!(" since {since}")),
+            evidence
+                .verdict
+                .map_or_else(|| "none".to_owned(), |v| v.to_string()),
+            evidence
+                .failing_since
+                .map_or_else(String::new, |since| format!(" since {since}")),
         ),
     ];
     if !evidence.actionable {
@@ -44,23 +53,40 @@ pub(crate) fn text(plan: &Plan, run: &RunDocument, request: &Request, readiness:
         Some(seen) => format!("Target: {}", seen.readiness.summary()),
         None => "Target: not checked".to_owned(),
     });
-    let live: Vec<String> = evidence.baseline.live.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    let live: Vec<String> = evidence
+        .baseline
+        .live
+        .iter()
+        .map(|(kind, n)| format!("{n} {kind}"))
+        .collect();
     lines.push(format!(
         "Will be stopped at {} and started at {}: {} (baseline of {})",
         run.from,
         run.target,
-        if live.is_empty() { "nothing live".to_owned() } else { live.join(", ") },
+        if live.is_empty() {
+            "nothing live".to_owned()
+        } else {
+            live.join(", ")
+        },
         evidence.baseline.captured_at
     ));
-    if matches!(evidence.verdict, Some(Verdict::ControlPlaneDown | Verdict::RegionDown)) {
+    if matches!(
+        evidence.verdict,
+        Some(Verdict::ControlPlaneDown | Verdict::RegionDown)
+    ) {
         lines.push(format!(
             "Cannot be undone or known: {} cannot be reached, so what runs there may still write. It is fenced when it answers again.",
             run.from
         ));
     }
-    lines.push("After the commit there is no abort; the way back is a planned switchover.".to_owned());
+    lines.push(
+        "After the commit there is no abort; the way back is a planned switchover.".to_owned(),
+    );
     lines.push(String::new());
-    lines.push(format!("Expires {}. Without an answer nothing happens.", request.expires_at));
+    lines.push(format!(
+        "Expires {}. Without an answer nothing happens.",
+        request.expires_at
+    ));
     lines.push("Decide by command line:".to_owned());
     lines.push(command(plan, run, "approve"));
     lines.push(command(plan, run, "decline"));
@@ -73,13 +99,22 @@ fn losses(plan: &Plan, run: &RunDocument) -> Vec<String> {
     plan.data_sets
         .iter()
         .map(|set| {
-            let status = run.evidence.replication.iter().flat_map(|r| &r.data_sets).find(|d| d.name == set.name);
+            let status = run
+                .evidence
+                .replication
+                .iter()
+                .flat_map(|r| &r.data_sets)
+                .find(|d| d.name == set.name);
             let objective = plan.objective_of(set).0;
             match status.and_then(|s| s.loss_seconds_at(moment)) {
                 Some(loss) => format!(
                     "  {}: {loss} s (objective {objective} s){}",
                     set.name,
-                    if loss > i64::from(objective) { ", ABOVE THE OBJECTIVE" } else { "" }
+                    if loss > i64::from(objective) {
+                        ", ABOVE THE OBJECTIVE"
+                    } else {
+                        ""
+                    }
                 ),
                 None => format!("  {}: UNKNOWN (objective {objective} s)", set.name),
             }

@@ -56,7 +56,11 @@ pub enum Answer {
 /// # Errors
 /// `LockLost`, `WrongWorkspace`, `CredentialRefused`, or what the store said. A site that cannot be reached is a status,
 /// not an error.
-pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Result<Answer, Failure> {
+pub async fn handle(
+    event: Event,
+    ports: &Ports,
+    invocation: &Invocation,
+) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
     match event {
         Event::Run { run, token } => in_run(ports, &plan, &run, &token, invocation).await,
@@ -66,14 +70,15 @@ pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Res
     }
 }
 
-async fn in_run(ports: &Ports, plan: &Plan, run_id: &RunId, token: &RunToken, invocation: &Invocation) -> Result<Answer, Failure> {
+async fn in_run(
+    ports: &Ports,
+    plan: &Plan,
+    run_id: &RunId,
+    token: &RunToken,
+    invocation: &Invocation,
+) -> Result<Answer, Failure> {
+    let run = ports.enter(run_id, token, Stage::Fence).await?;
     let now = ports.now();
-    let run = ports
-        .change_run(run_id, |d| {
-            d.enter(Stage::Fence, now);
-            d.clone()
-        })
-        .await?;
     let site = run.from;
     // The fence is a fact before anything is attempted, so that the watch goes on whatever becomes of this execution.
     ports
@@ -81,15 +86,37 @@ async fn in_run(ports: &Ports, plan: &Plan, run_id: &RunId, token: &RunToken, in
         .await?;
     let call = plan.fence.call_timeout_seconds.duration();
     let url = frozen_url(&run, site)?;
-    let door = connect_to(ports, plan, site, url.clone(), Role::Operator, Purpose::Probe(call)).await?;
-    let workspace = connect_to(ports, plan, site, url, Role::Operator, Purpose::Fence(call)).await?;
-    let mut pass = Pass::new(ports, plan, site, run_id.clone(), Right::Run(token.clone()), invocation);
-    let found = pass.work(&door, &workspace, patience(plan)).await?;
+    let door = connect_to(
+        ports,
+        plan,
+        site,
+        url.clone(),
+        Role::Operator,
+        Purpose::Probe(call),
+    )
+    .await?;
+    let workspace =
+        connect_to(ports, plan, site, url, Role::Operator, Purpose::Fence(call)).await?;
+    let mut pass = Pass::new(
+        ports,
+        plan,
+        site,
+        run_id.clone(),
+        Right::Run(token.clone()),
+        invocation,
+    );
+    let found = pass.work_in_time(&door, &workspace, patience(plan)).await?;
     let fence = pass.record(&found).await?;
     let now = ports.now();
-    let answer = answer(&fence, found.is_quiet(), plan.fence, now);
+    let answer = answer(
+        &fence,
+        found.is_quiet(),
+        run.entered_at(Stage::Fence, now),
+        plan.fence,
+        now,
+    );
     if answer == FenceAnswer::Proceed {
-        ports.change_run(run_id, |d| d.finish(Stage::Fence, now)).await?;
+        ports.finish(run_id, token, Stage::Fence).await?;
     }
     Ok(Answer::Fenced {
         answer,

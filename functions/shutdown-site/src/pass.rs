@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports};
-use databricks::{ClusterId, Error, JobId, PipelineId, RunId as PlatformRunId, WarehouseId, Workspace, Writer};
+use databricks::{
+    ClusterId, Error, JobId, PipelineId, RunId as PlatformRunId, WarehouseId, Workspace, Writer,
+};
 use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use recovery::fence::{FenceAct, FenceStep, steps, still_live};
@@ -18,7 +20,7 @@ use sites::{Depth, failure_at, read_inventory};
 /// Writes in flight at once. The rate limits decide the pace.
 const AT_ONCE: usize = 12;
 /// Steps between two looks at lock and fence: at the slowest documented rate (5 a second) well under 15 seconds.
-const BATCH: usize = 50;
+const BATCH: usize = 24;
 /// An act is repeated on something that is still live after this long: stopping takes time.
 const REPEAT_AFTER: Duration = Duration::from_secs(15);
 /// The pause between two readings of the site.
@@ -40,7 +42,9 @@ pub(crate) enum Found {
     Quiet,
     /// Reached, but these were still live in the last reading.
     Live(Vec<Subject>),
-    /// No answer.
+    /// It answers, but not everything could be read, or time was up: nothing is known to be quiet.
+    Unread(String),
+    /// No answer at the door.
     Unreachable(String),
 }
 
@@ -51,11 +55,16 @@ impl Found {
 
     pub(crate) fn words(&self) -> String {
         match self {
-            Self::Quiet => "nothing is live, by its own word".to_owned(),
+            Self::Quiet => "nothing of the protected kinds is live, by its own word".to_owned(),
             Self::Live(subjects) => {
-                let names: Vec<String> = subjects.iter().take(3).map(|s| format!("{} \"{}\"", s.kind, s.name)).collect();
+                let names: Vec<String> = subjects
+                    .iter()
+                    .take(3)
+                    .map(|s| format!("{} \"{}\"", s.kind, s.name))
+                    .collect();
                 format!("{} still live: {}", subjects.len(), names.join(", "))
             }
+            Self::Unread(error) => format!("answers, but could not be read whole ({error})"),
             Self::Unreachable(error) => format!("cannot be reached ({error})"),
         }
     }
@@ -76,7 +85,14 @@ pub(crate) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(crate) const fn new(ports: &'a Ports, plan: &'a Plan, site: SiteLabel, run: RunId, right: Right, invocation: &'a Invocation) -> Self {
+    pub(crate) const fn new(
+        ports: &'a Ports,
+        plan: &'a Plan,
+        site: SiteLabel,
+        run: RunId,
+        right: Right,
+        invocation: &'a Invocation,
+    ) -> Self {
         Self {
             ports,
             plan,
@@ -89,26 +105,53 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// [`Self::work`], cut off when the invocation must end: a call that hangs must not be killed with the function.
+    pub(crate) async fn work_in_time(
+        &mut self,
+        door: &Workspace,
+        workspace: &Workspace,
+        patience: Duration,
+    ) -> Result<Found, Failure> {
+        let left = self.invocation.left();
+        tokio::time::timeout(left, self.work(door, workspace, patience))
+            .await
+            .unwrap_or_else(|_| Ok(Found::Unread("time was up".to_owned())))
+    }
+
     /// Fences until the site is quiet, does not answer, or time is up. `door` asks once and never again: an unreachable
     /// site costs one time-out, not one for each list and repeat.
-    pub(crate) async fn work(&mut self, door: &Workspace, workspace: &Workspace, patience: Duration) -> Result<Found, Failure> {
+    async fn work(
+        &mut self,
+        door: &Workspace,
+        workspace: &Workspace,
+        patience: Duration,
+    ) -> Result<Found, Failure> {
         let began = Instant::now();
         if let Err(error) = door.me().boxed().await
             && is_silence(&error)
         {
             return Ok(Found::Unreachable(error.to_string()));
         }
+        // It has answered: from here on a silence is a list that cannot be read, not a site that is gone.
         let writer = match workspace.verified().boxed().await {
             Ok(writer) => writer,
-            Err(error) if is_silence(&error) => return Ok(Found::Unreachable(error.to_string())),
+            Err(error) if is_silence(&error) => return Ok(Found::Unread(error.to_string())),
             Err(error) => return Err(failure_at(self.site, &error)),
         };
         self.resume_ledger().await?;
         loop {
             self.require_right().await?;
-            let inventory = match read_inventory(workspace, self.site, &self.plan.kinds, Depth::Live, self.ports.now()).await {
+            let inventory = match read_inventory(
+                workspace,
+                self.site,
+                &self.plan.kinds,
+                Depth::Live,
+                self.ports.now(),
+            )
+            .await
+            {
                 Ok(inventory) => inventory,
-                Err(error) if is_silence(&error) => return Ok(Found::Unreachable(error.to_string())),
+                Err(error) if is_silence(&error) => return Ok(Found::Unread(error.to_string())),
                 Err(error) => return Err(failure_at(self.site, &error)),
             };
             let live = still_live(&inventory, &self.plan.kinds);
@@ -119,7 +162,11 @@ impl<'a> Pass<'a> {
             if self.invocation.is_over() || began.elapsed() >= patience {
                 return Ok(Found::Live(live));
             }
-            self.act(&writer, steps(&inventory, &self.plan.kinds, self.ports.now())).await?;
+            self.act(
+                &writer,
+                steps(&inventory, &self.plan.kinds, self.ports.now()),
+            )
+            .await?;
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }
@@ -138,7 +185,7 @@ impl<'a> Pass<'a> {
                         fence.verified_at.get_or_insert(now);
                         fence.unreachable_since = None;
                     }
-                    Found::Live(_) => {
+                    Found::Live(_) | Found::Unread(_) => {
                         fence.verified_at = None;
                         fence.unreachable_since = None;
                     }
@@ -159,7 +206,9 @@ impl<'a> Pass<'a> {
                 continue;
             }
             for entry in page.entries {
-                let Some(subject) = entry.subject else { continue };
+                let Some(subject) = entry.subject else {
+                    continue;
+                };
                 if entry.status == "Verified" {
                     self.acted.remove(&subject);
                 } else {
@@ -189,7 +238,8 @@ impl<'a> Pass<'a> {
         let live: BTreeSet<&Subject> = live.iter().collect();
         let mut entries = Vec::new();
         self.acted.retain(|subject, (attempted, _)| {
-            let proof = Verified::by_reading(inventory, Some(*attempted), |_| !live.contains(subject));
+            let proof =
+                Verified::by_reading(inventory, Some(*attempted), |_| !live.contains(subject));
             match proof {
                 Some(proof) => {
                     entries.push(Entry {
@@ -210,7 +260,11 @@ impl<'a> Pass<'a> {
         let due: Vec<FenceStep> = steps
             .into_iter()
             .filter(|step| {
-                let before = step.subject.as_ref().and_then(|s| self.acted.get(s)).and_then(|(_, at)| *at);
+                let before = step
+                    .subject
+                    .as_ref()
+                    .and_then(|s| self.acted.get(s))
+                    .and_then(|(_, at)| *at);
                 before.is_none_or(|at| at.elapsed() >= REPEAT_AFTER)
             })
             .collect();
@@ -224,13 +278,21 @@ impl<'a> Pass<'a> {
                 self.touched.insert(subject.clone());
                 self.acted.insert(subject, (at, Some(Instant::now())));
             }
-            self.write(batch.iter().map(|s| entry(s, at, EntryStatus::Attempted)).collect()).await?;
+            self.write(
+                batch
+                    .iter()
+                    .map(|s| entry(s, at, EntryStatus::Attempted))
+                    .collect(),
+            )
+            .await?;
             let clock = &self.ports.clock;
             let results: Vec<Entry> = stream::iter(batch)
                 .map(|step| async move {
                     let status = match carry_out(writer, &step.act).await {
                         Ok(()) => EntryStatus::Acknowledged,
-                        Err(error) => EntryStatus::Failed { error: error.to_string() },
+                        Err(error) => EntryStatus::Failed {
+                            error: error.to_string(),
+                        },
                     };
                     entry(step, clock(), status)
                 })
@@ -244,7 +306,13 @@ impl<'a> Pass<'a> {
 
     async fn write(&self, entries: Vec<Entry>) -> Result<(), Failure> {
         self.ports
-            .add_to_ledger(&self.run, self.site, "Fence", &self.invocation.request_id, entries)
+            .add_to_ledger(
+                &self.run,
+                self.site,
+                "Fence",
+                &self.invocation.request_id,
+                entries,
+            )
             .await
     }
 }
@@ -260,7 +328,11 @@ fn entry(step: &FenceStep, at: Timestamp, status: EntryStatus) -> Entry {
 
 /// The platform gave no answer of its own, or one that says that it is not itself.
 fn is_silence(error: &Error) -> bool {
-    error.is_unreachable() || matches!(error.cause(), databricks::Cause::Http5xx | databricks::Cause::DeadlineExceeded)
+    error.is_unreachable()
+        || matches!(
+            error.cause(),
+            databricks::Cause::Http5xx | databricks::Cause::DeadlineExceeded
+        )
 }
 
 /// What is gone is quiet, too.
@@ -271,7 +343,10 @@ async fn carry_out(writer: &Writer, act: &FenceAct) -> Result<(), Error> {
         FenceAct::CancelRun { run_id } => writer.cancel_run(PlatformRunId(*run_id)).await,
         FenceAct::StopPipeline { id } => writer.stop_pipeline(&PipelineId(id.clone())).await,
         FenceAct::TerminateCluster { id } => writer.terminate_cluster(&ClusterId(id.clone())).await,
-        FenceAct::StopWarehouse { id } => writer.stop_warehouse(&WarehouseId(id.clone())).await.map(|_| ()),
+        FenceAct::StopWarehouse { id } => writer
+            .stop_warehouse(&WarehouseId(id.clone()))
+            .await
+            .map(|_| ()),
         FenceAct::DrainPool { pool } => writer.edit_pool(pool.clone()).await,
     };
     match result {

@@ -7,6 +7,7 @@ use aws::notices::{Audience, Notice};
 use aws::{Failure, Invocation, Ports};
 use recovery::inventory::Subject;
 use recovery::plan::Plan;
+use recovery::run::Stage;
 use recovery::site::SiteLabel;
 use recovery::state::Fence;
 use serde::Serialize;
@@ -14,8 +15,8 @@ use sites::{Purpose, Role, connect};
 
 use crate::pass::{Found, Pass, Right};
 
-/// A pass of the watch must not run into the next one by much.
-const PATIENCE: Duration = Duration::from_secs(240);
+/// A pass of the watch ends before the next one begins.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// What the watch found at one site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,14 +33,23 @@ pub struct Watched {
 ///
 /// # Errors
 /// The first failure; the others were worked on before it is told.
-pub(crate) async fn all(ports: &Ports, plan: &Plan, invocation: &Invocation) -> Result<Vec<Watched>, Failure> {
+pub(crate) async fn all(
+    ports: &Ports,
+    plan: &Plan,
+    invocation: &Invocation,
+) -> Result<Vec<Watched>, Failure> {
     let state = ports.state().await?;
     let mut watched = Vec::new();
     let mut failure = None;
     for (site, fence) in &state.fences {
-        // A run that is under way fences by itself; two passes at once do no harm, but twice the requests.
-        let run_fences = state.lock.is_some() && state.active_site == *site;
-        if run_fences {
+        // Only while a run is at this very fence does it need no watch: two passes at once do no harm, but twice the
+        // requests. Between its fence and its commit the watch goes on: the site may come back in between.
+        if let Some(lock) = &state.lock
+            && ports
+                .run(&lock.run)
+                .await
+                .is_ok_and(|run| run.from == *site && run.is_in(Stage::Fence))
+        {
             continue;
         }
         match one(ports, plan, *site, fence, invocation).await {
@@ -50,12 +60,25 @@ pub(crate) async fn all(ports: &Ports, plan: &Plan, invocation: &Invocation) -> 
     failure.map_or(Ok(watched), Err)
 }
 
-async fn one(ports: &Ports, plan: &Plan, site: SiteLabel, before: &Fence, invocation: &Invocation) -> Result<Watched, Failure> {
+async fn one(
+    ports: &Ports,
+    plan: &Plan,
+    site: SiteLabel,
+    before: &Fence,
+    invocation: &Invocation,
+) -> Result<Watched, Failure> {
     let call = plan.fence.call_timeout_seconds.duration();
     let door = connect(ports, plan, site, Role::Operator, Purpose::Probe(call)).await?;
     let workspace = connect(ports, plan, site, Role::Operator, Purpose::Fence(call)).await?;
-    let mut pass = Pass::new(ports, plan, site, before.run.clone(), Right::StandingFence, invocation);
-    let found = pass.work(&door, &workspace, PATIENCE).await?;
+    let mut pass = Pass::new(
+        ports,
+        plan,
+        site,
+        before.run.clone(),
+        Right::StandingFence,
+        invocation,
+    );
+    let found = pass.work_in_time(&door, &workspace, PATIENCE).await?;
     pass.record(&found).await?;
     let touched: Vec<Subject> = pass.touched.iter().cloned().collect();
     let newly_quiet = found.is_quiet() && before.verified_at.is_none();
@@ -69,12 +92,26 @@ async fn one(ports: &Ports, plan: &Plan, site: SiteLabel, before: &Fence, invoca
     })
 }
 
-async fn tell(ports: &Ports, plan: &Plan, site: SiteLabel, found: &Found, touched: &[Subject]) -> Result<(), Failure> {
-    let (runs, others): (Vec<&Subject>, Vec<&Subject>) = touched.iter().partition(|s| s.kind == "run");
+async fn tell(
+    ports: &Ports,
+    plan: &Plan,
+    site: SiteLabel,
+    found: &Found,
+    touched: &[Subject],
+) -> Result<(), Failure> {
+    let (runs, others): (Vec<&Subject>, Vec<&Subject>) =
+        touched.iter().partition(|s| s.kind == "run");
     let list = |subjects: &[&Subject]| -> String {
-        let mut lines: Vec<String> = subjects.iter().take(50).map(|s| format!("  {} {} \"{}\"", s.kind, s.id, s.name)).collect();
+        let mut lines: Vec<String> = subjects
+            .iter()
+            .take(50)
+            .map(|s| format!("  {} {} \"{}\"", s.kind, s.id, s.name))
+            .collect();
         if subjects.len() > 50 {
-            lines.push(format!("  … and {} more, see the ledger", subjects.len() - 50));
+            lines.push(format!(
+                "  … and {} more, see the ledger",
+                subjects.len() - 50
+            ));
         }
         lines.join("\n")
     };

@@ -8,7 +8,9 @@ use recovery::plan::Plan;
 use recovery::run::{RunDocument, Stage};
 use recovery::site::{RunId, RunToken};
 use serde::{Deserialize, Serialize};
-use sites::{Depth, Pointers, Purpose, Role, assert_pointers, connect_to, failure_at, read_inventory};
+use sites::{
+    Depth, Pointers, Purpose, Role, assert_pointers, connect_to, failure_at, read_inventory,
+};
 
 /// What the state machine hands over.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,7 +55,11 @@ pub struct Answer {
 ///
 /// # Errors
 /// `LockLost`, `Transient` if a region that must answer did not, or what the store said.
-pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Result<Answer, Failure> {
+pub async fn handle(
+    event: Event,
+    ports: &Ports,
+    invocation: &Invocation,
+) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
     ports.require_lock(&event.run, &event.token).await?;
     match event.phase {
@@ -63,22 +69,20 @@ pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Res
 }
 
 async fn commit(ports: &Ports, event: &Event) -> Result<Answer, Failure> {
-    let now = ports.now();
-    let run = ports
-        .change_run(&event.run, |d| {
-            d.enter(Stage::Commit, now);
-            d.clone()
-        })
-        .await?;
+    let run = ports.enter(&event.run, &event.token, Stage::Commit).await?;
     if !run.is_finished(Stage::Validation) {
-        return Err(Failure::internal(format!("run {} has not passed its validation", run.run)));
+        return Err(Failure::internal(format!(
+            "run {} has not passed its validation",
+            run.run
+        )));
     }
+    let now = ports.now();
     let done = ports
         .change_state(|state| state.commit(run.target, &event.run, &event.token, now))
         .await?;
     let now = ports.now();
     ports
-        .change_run(&event.run, |d| {
+        .change_own_run(&event.run, &event.token, |d| {
             d.committed_at.get_or_insert(done.at);
             d.finish(Stage::Commit, now);
         })
@@ -89,20 +93,30 @@ async fn commit(ports: &Ports, event: &Event) -> Result<Answer, Failure> {
     })
 }
 
-async fn endpoints(ports: &Ports, plan: &Plan, event: &Event, invocation: &Invocation) -> Result<Answer, Failure> {
-    let now = ports.now();
+async fn endpoints(
+    ports: &Ports,
+    plan: &Plan,
+    event: &Event,
+    invocation: &Invocation,
+) -> Result<Answer, Failure> {
     let run = ports
-        .change_run(&event.run, |d| {
-            d.enter(Stage::Endpoints, now);
-            d.clone()
-        })
+        .enter(&event.run, &event.token, Stage::Endpoints)
         .await?;
     if run.committed_at.is_none() {
-        return Err(Failure::internal(format!("run {} has not committed", run.run)));
+        return Err(Failure::internal(format!(
+            "run {} has not committed",
+            run.run
+        )));
     }
     let mut pointers = Pointers::new(plan, run.target, &run.evidence.workspace_urls);
     add_warehouses(ports, plan, &run, &mut pointers).await?;
-    let results = assert_pointers(ports, plan, &pointers, plan.detection.probe_timeout_seconds.duration()).await;
+    let results = assert_pointers(
+        ports,
+        plan,
+        &pointers,
+        plan.detection.probe_timeout_seconds.duration(),
+    )
+    .await;
     let failed_region = &plan.sites.get(run.from).region;
     let mut entries = Vec::new();
     let mut missing = Vec::new();
@@ -111,22 +125,39 @@ async fn endpoints(ports: &Ports, plan: &Plan, event: &Event, invocation: &Invoc
             Ok(_) => continue,
             Err(failure) if region == *failed_region && region != plan.control_region => {
                 missing.push(region.to_string());
-                EntryStatus::Failed { error: failure.message }
+                EntryStatus::Failed {
+                    error: failure.message,
+                }
             }
             // The control region and the target's must say the truth before anybody is told.
             Err(failure) => return Err(Failure::new(FailureName::Transient, failure.message)),
         };
-        entries.push(Entry { subject: None, act: format!("pointers in {region}"), at: ports.now(), status });
+        entries.push(Entry {
+            subject: None,
+            act: format!("pointers in {region}"),
+            at: ports.now(),
+            status,
+        });
     }
     ports
-        .add_to_ledger(&run.run, run.target, "Endpoints", &invocation.request_id, entries)
+        .add_to_ledger(
+            &run.run,
+            run.target,
+            "Endpoints",
+            &invocation.request_id,
+            entries,
+        )
         .await?;
-    let now = ports.now();
-    ports.change_run(&event.run, |d| d.finish(Stage::Endpoints, now)).await?;
+    ports
+        .finish(&event.run, &event.token, Stage::Endpoints)
+        .await?;
     Ok(Answer {
         answer: Switched::Switched,
         reason: if missing.is_empty() {
-            format!("the {} site took over; every stage was done and read back", run.target)
+            format!(
+                "the {} site took over; every stage was done and read back",
+                run.target
+            )
         } else {
             format!(
                 "the {} site took over; every stage was done and read back (the pointers in {} follow when that region answers)",
@@ -138,18 +169,40 @@ async fn endpoints(ports: &Ports, plan: &Plan, event: &Event, invocation: &Invoc
 }
 
 /// The baseline's warehouses as they are called at the target.
-async fn add_warehouses(ports: &Ports, plan: &Plan, run: &RunDocument, pointers: &mut Pointers) -> Result<(), Failure> {
+async fn add_warehouses(
+    ports: &Ports,
+    plan: &Plan,
+    run: &RunDocument,
+    pointers: &mut Pointers,
+) -> Result<(), Failure> {
     if !plan.kinds.contains(&Kind::Warehouse) {
         return Ok(());
     }
     let baseline = ports.baseline(&run.evidence.baseline.digest).await?;
-    let workspace = connect_to(ports, plan, run.target, sites::frozen_url(run, run.target)?, Role::Observer, Purpose::Run).await?;
-    let target = read_inventory(&workspace, run.target, &[Kind::Warehouse], Depth::Whole, ports.now())
-        .await
-        .map_err(|e| failure_at(run.target, &e))?;
+    let workspace = connect_to(
+        ports,
+        plan,
+        run.target,
+        sites::frozen_url(run, run.target)?,
+        Role::Observer,
+        Purpose::Run,
+    )
+    .await?;
+    let target = read_inventory(
+        &workspace,
+        run.target,
+        &[Kind::Warehouse],
+        Depth::Whole,
+        ports.now(),
+    )
+    .await
+    .map_err(|e| failure_at(run.target, &e))?;
     let theirs = target.by_key();
     for warehouse in baseline.inventory.of_kind(Kind::Warehouse) {
-        if let Some([twin]) = theirs.get(&(Kind::Warehouse, warehouse.key.as_str())).map(Vec::as_slice) {
+        if let Some([twin]) = theirs
+            .get(&(Kind::Warehouse, warehouse.key.as_str()))
+            .map(Vec::as_slice)
+        {
             pointers.add_warehouse(plan, &warehouse.name, &twin.id);
         }
     }

@@ -1,6 +1,6 @@
 //! Proves that the target works before anything is committed to it: sign-in, API calls, the plan's statements.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports, keys};
 use databricks::{Statement, StatementState, WarehouseId, Workspace, Writer};
@@ -64,23 +64,48 @@ pub struct ValidationDocument {
 ///
 /// # Errors
 /// `LockLost`, `WrongWorkspace`, or what the store said. A check that fails is an answer, not an error.
-pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Result<Answer, Failure> {
+pub async fn handle(
+    event: Event,
+    ports: &Ports,
+    invocation: &Invocation,
+) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
-    ports.require_lock(&event.run, &event.token).await?;
-    let now = ports.now();
     let run = ports
-        .change_run(&event.run, |d| {
-            d.enter(Stage::Validation, now);
-            d.clone()
-        })
+        .enter(&event.run, &event.token, Stage::Validation)
         .await?;
     let site = run.target;
-    let workspace = connect_to(ports, &plan, site, frozen_url(&run, site)?, Role::Operator, Purpose::Run).await?;
+    let workspace = connect_to(
+        ports,
+        &plan,
+        site,
+        frozen_url(&run, site)?,
+        Role::Operator,
+        Purpose::Run,
+    )
+    .await?;
     let mut checks = vec![
-        timed("sign in", async { workspace.sign_in().await.map(|_| "signed in".to_owned()).map_err(|e| e.to_string()) }.boxed()).await,
+        timed(
+            "sign in",
+            async {
+                workspace
+                    .sign_in()
+                    .await
+                    .map(|_| "signed in".to_owned())
+                    .map_err(|e| e.to_string())
+            }
+            .boxed(),
+        )
+        .await,
         timed(
             "the workspace is the one of the plan",
-            async { workspace.verified().await.map(|_| format!("workspace {}", plan.sites.get(site).workspace_id)).map_err(|e| e.to_string()) }.boxed(),
+            async {
+                workspace
+                    .verified()
+                    .await
+                    .map(|_| format!("workspace {}", plan.sites.get(site).workspace_id))
+                    .map_err(|e| e.to_string())
+            }
+            .boxed(),
         )
         .await,
     ];
@@ -93,7 +118,12 @@ pub async fn handle(event: Event, ports: &Ports, invocation: &Invocation) -> Res
     finish(ports, &event, site, checks).await
 }
 
-async fn finish(ports: &Ports, event: &Event, site: SiteLabel, checks: Vec<Check>) -> Result<Answer, Failure> {
+async fn finish(
+    ports: &Ports,
+    event: &Event,
+    site: SiteLabel,
+    checks: Vec<Check>,
+) -> Result<Answer, Failure> {
     let failed: Vec<&Check> = checks.iter().filter(|c| !c.passed).collect();
     let answer = match failed.first() {
         None => Answer {
@@ -102,7 +132,13 @@ async fn finish(ports: &Ports, event: &Event, site: SiteLabel, checks: Vec<Check
         },
         Some(first) => Answer {
             answer: ValidationAnswer::Failed,
-            reason: format!("{} of {} checks of the {site} site failed: {}: {}", failed.len(), checks.len(), first.name, first.detail),
+            reason: format!(
+                "{} of {} checks of the {site} site failed: {}: {}",
+                failed.len(),
+                checks.len(),
+                first.name,
+                first.detail
+            ),
         },
     };
     let now = ports.now();
@@ -112,11 +148,15 @@ async fn finish(ports: &Ports, event: &Event, site: SiteLabel, checks: Vec<Check
         site,
         checks,
     };
-    ports.put(&keys::of_run(&event.run, "validation.json"), &document).await?;
+    ports
+        .put(&keys::of_run(&event.run, "validation.json"), &document)
+        .await?;
     // The run may have lost its lock while the checks ran.
     ports.require_lock(&event.run, &event.token).await?;
     if answer.answer == ValidationAnswer::Passed {
-        ports.change_run(&event.run, |d| d.finish(Stage::Validation, now)).await?;
+        ports
+            .finish(&event.run, &event.token, Stage::Validation)
+            .await?;
     }
     Ok(answer)
 }
@@ -148,10 +188,23 @@ async fn list(workspace: &Workspace, site: SiteLabel, kind: Kind, ports: &Ports)
     .await
 }
 
-async fn statements(workspace: &Workspace, plan: &Plan, site: SiteLabel, ports: &Ports, invocation: &Invocation) -> Vec<Check> {
+async fn statements(
+    workspace: &Workspace,
+    plan: &Plan,
+    site: SiteLabel,
+    ports: &Ports,
+    invocation: &Invocation,
+) -> Vec<Check> {
     let prepared = async {
         let writer = workspace.verified().await?;
-        let warehouses = read_inventory(workspace, site, &[Kind::Warehouse], Depth::Live, ports.now()).await?;
+        let warehouses = read_inventory(
+            workspace,
+            site,
+            &[Kind::Warehouse],
+            Depth::Live,
+            ports.now(),
+        )
+        .await?;
         Ok::<_, databricks::Error>((writer, warehouses))
     }
     .boxed()
@@ -160,8 +213,17 @@ async fn statements(workspace: &Workspace, plan: &Plan, site: SiteLabel, ports: 
     for check in &plan.validation.statements {
         let name = format!("statement on \"{}\": {}", check.warehouse, check.sql);
         let work = match &prepared {
-            Ok(_) if invocation.is_over() => async { Err("there was no time left for it".to_owned()) }.boxed(),
-            Ok((writer, warehouses)) => statement(writer, warehouses, check, plan).boxed(),
+            Ok(_) if invocation.is_over() => {
+                async { Err("there was no time left for it".to_owned()) }.boxed()
+            }
+            Ok((writer, warehouses)) => {
+                let deadline = plan
+                    .validation
+                    .statement_timeout_seconds
+                    .duration()
+                    .min(invocation.left());
+                statement(writer, warehouses, check, deadline).boxed()
+            }
             Err(error) => {
                 let error = error.to_string();
                 async { Err(error) }.boxed()
@@ -172,24 +234,43 @@ async fn statements(workspace: &Workspace, plan: &Plan, site: SiteLabel, ports: 
     checks
 }
 
-async fn statement(writer: &Writer, warehouses: &Inventory, check: &StatementCheck, plan: &Plan) -> Result<String, String> {
-    let mut named = warehouses.resources.iter().filter(|w| w.name == check.warehouse);
+async fn statement(
+    writer: &Writer,
+    warehouses: &Inventory,
+    check: &StatementCheck,
+    deadline: Duration,
+) -> Result<String, String> {
+    let mut named = warehouses
+        .resources
+        .iter()
+        .filter(|w| w.name == check.warehouse);
     let warehouse = match (named.next(), named.next()) {
         (Some(warehouse), None) => WarehouseId(warehouse.id.clone()),
         (None, _) => return Err(format!("there is no warehouse \"{}\"", check.warehouse)),
-        (Some(_), Some(_)) => return Err(format!("there is more than one warehouse \"{}\"", check.warehouse)),
+        (Some(_), Some(_)) => {
+            return Err(format!(
+                "there is more than one warehouse \"{}\"",
+                check.warehouse
+            ));
+        }
     };
     let result = writer
         .execute_statement(Statement {
             sql: check.sql.clone(),
             warehouse,
-            deadline: plan.validation.statement_timeout_seconds.duration(),
+            deadline,
         })
         .await
         .map_err(|e| e.to_string())?;
     if result.state != StatementState::Succeeded {
-        let why = result.error.map_or_else(String::new, |e| format!(" ({}: {})", e.error_code, e.message));
-        let late = if result.deadline_passed { ", it took too long" } else { "" };
+        let why = result.error.map_or_else(String::new, |e| {
+            format!(" ({}: {})", e.error_code, e.message)
+        });
+        let late = if result.deadline_passed {
+            ", it took too long"
+        } else {
+            ""
+        };
         return Err(format!("it ended in {:?}{late}{why}", result.state));
     }
     match (&check.expect, &result.value) {

@@ -34,7 +34,13 @@ impl Buckets {
     ///
     /// # Errors
     /// What S3 said, or that the region did not answer.
-    pub async fn put(&self, region: &Region, bucket: &str, key: &str, bytes: Vec<u8>) -> Result<(), Failure> {
+    pub async fn put(
+        &self,
+        region: &Region,
+        bucket: &str,
+        key: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), Failure> {
         self.client(region)
             .put_object()
             .bucket(bucket)
@@ -50,11 +56,26 @@ impl Buckets {
     ///
     /// # Errors
     /// What S3 said, or that the region did not answer.
-    pub async fn get(&self, region: &Region, bucket: &str, key: &str) -> Result<Option<Vec<u8>>, Failure> {
-        match self.client(region).get_object().bucket(bucket).key(key).send().await {
+    pub async fn get(
+        &self,
+        region: &Region,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Option<Vec<u8>>, Failure> {
+        match self
+            .client(region)
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+        {
             Ok(object) => {
                 let bytes = object.body.collect().await.map_err(|e| {
-                    Failure::new(FailureName::Transient, format!("reading s3://{bucket}/{key} broke off: {e}"))
+                    Failure::new(
+                        FailureName::Transient,
+                        format!("reading s3://{bucket}/{key} broke off: {e}"),
+                    )
                 })?;
                 Ok(Some(bytes.to_vec()))
             }

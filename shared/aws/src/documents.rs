@@ -10,7 +10,7 @@ use recovery::baseline::{Baseline, BaselinePointer};
 use recovery::failure::FailureName;
 use recovery::ledger::{Entry, LEDGER_FORMAT, Page, ReadPage};
 use recovery::plan::Plan;
-use recovery::run::RunDocument;
+use recovery::run::{RunDocument, Stage};
 use recovery::signals::Signals;
 use recovery::site::{ContentDigest, RunId, RunToken, SiteLabel};
 use recovery::state::{Refusal, State};
@@ -50,7 +50,11 @@ impl Ports {
     ///
     /// # Errors
     /// What the store said.
-    pub async fn create<T: Serialize + Sync>(&self, key: &str, document: &T) -> Result<Written, Failure> {
+    pub async fn create<T: Serialize + Sync>(
+        &self,
+        key: &str,
+        document: &T,
+    ) -> Result<Written, Failure> {
         self.store.create(key, encode(document)?).await
     }
 
@@ -99,9 +103,14 @@ impl Ports {
     ///
     /// # Errors
     /// `Conflict`, or what the store said.
-    pub async fn put<T: Serialize + DeserializeOwned + Clone + Send + Sync>(&self, key: &str, document: &T) -> Result<(), Failure> {
+    pub async fn put<T: Serialize + DeserializeOwned + Clone + Send + Sync>(
+        &self,
+        key: &str,
+        document: &T,
+    ) -> Result<(), Failure> {
         self.change(key, |stored: &mut Option<serde_json::Value>| {
-            *stored = Some(serde_json::to_value(document).map_err(|e| Failure::internal(e.to_string()))?);
+            *stored =
+                Some(serde_json::to_value(document).map_err(|e| Failure::internal(e.to_string()))?);
             Ok(Change::Write(()))
         })
         .await
@@ -113,13 +122,20 @@ impl Ports {
     /// `InvalidPlan` with every problem.
     pub async fn plan(&self) -> Result<Plan, Failure> {
         let stored = self.store.get(keys::PLAN).await?.ok_or_else(|| {
-            Failure::new(FailureName::InvalidPlan, "there is no plan.json in the state bucket; upload one")
+            Failure::new(
+                FailureName::InvalidPlan,
+                "there is no plan.json in the state bucket; upload one",
+            )
         })?;
         let plan = Plan::parse(&stored.bytes)?;
         if plan.name != self.plan_name {
             return Err(Failure::new(
                 FailureName::InvalidPlan,
-                format!("name: is {:?}; this stack serves {:?}", plan.name.as_str(), self.plan_name.as_str()),
+                format!(
+                    "name: is {:?}; this stack serves {:?}",
+                    plan.name.as_str(),
+                    self.plan_name.as_str()
+                ),
             ));
         }
         Ok(plan)
@@ -138,15 +154,24 @@ impl Ports {
     ///
     /// # Errors
     /// The refusal of the transition, `Conflict`, or what the store said.
-    pub async fn change_state<R: Send>(&self, mut change: impl FnMut(&mut State) -> Result<R, Refusal> + Send) -> Result<R, Failure> {
+    pub async fn change_state<R: Send>(
+        &self,
+        mut change: impl FnMut(&mut State) -> Result<R, Refusal> + Send,
+    ) -> Result<R, Failure> {
         self.change(keys::STATE, |stored: &mut Option<State>| {
             // A state that was never written is the initial one; it is written when something changes it.
-            let before = stored.take().unwrap_or_else(|| State::initial(self.plan_name.clone()));
+            let before = stored
+                .take()
+                .unwrap_or_else(|| State::initial(self.plan_name.clone()));
             let mut state = before.clone();
             let result = change(&mut state)?;
             let same = before == state;
             *stored = Some(state);
-            Ok(if same { Change::Keep(result) } else { Change::Write(result) })
+            Ok(if same {
+                Change::Keep(result)
+            } else {
+                Change::Write(result)
+            })
         })
         .await
     }
@@ -168,23 +193,83 @@ impl Ports {
     pub async fn run(&self, run: &RunId) -> Result<RunDocument, Failure> {
         self.read(&keys::of_run(run, "run.json"))
             .await?
-            .ok_or_else(|| Failure::new(FailureName::InvalidEvent, format!("there is no run {run}; see runs/ in the state bucket")))
+            .ok_or_else(|| {
+                Failure::new(
+                    FailureName::InvalidEvent,
+                    format!("there is no run {run}; see runs/ in the state bucket"),
+                )
+            })
     }
 
     /// Changes a run's document.
     ///
     /// # Errors
     /// `InvalidEvent` if there is no such run, `Conflict`, or what the store said.
-    pub async fn change_run<R: Send>(&self, run: &RunId, mut change: impl FnMut(&mut RunDocument) -> R + Send) -> Result<R, Failure> {
-        self.change(&keys::of_run(run, "run.json"), |stored: &mut Option<RunDocument>| {
-            let document = stored
-                .as_mut()
-                .ok_or_else(|| Failure::new(FailureName::InvalidEvent, format!("there is no run {run}")))?;
-            let before = document.clone();
-            let result = change(document);
-            Ok(if before == *document { Change::Keep(result) } else { Change::Write(result) })
+    pub async fn change_run<R: Send>(
+        &self,
+        run: &RunId,
+        mut change: impl FnMut(&mut RunDocument) -> R + Send,
+    ) -> Result<R, Failure> {
+        self.change(
+            &keys::of_run(run, "run.json"),
+            |stored: &mut Option<RunDocument>| {
+                let document = stored.as_mut().ok_or_else(|| {
+                    Failure::new(FailureName::InvalidEvent, format!("there is no run {run}"))
+                })?;
+                let before = document.clone();
+                let result = change(document);
+                Ok(if before == *document {
+                    Change::Keep(result)
+                } else {
+                    Change::Write(result)
+                })
+            },
+        )
+        .await
+    }
+
+    /// Notes that this execution enters a stage of its run. A zombie may not.
+    ///
+    /// # Errors
+    /// `LockLost`, `InvalidEvent` if there is no such run, `Conflict`, or what the store said.
+    pub async fn enter(
+        &self,
+        run: &RunId,
+        token: &RunToken,
+        stage: Stage,
+    ) -> Result<RunDocument, Failure> {
+        self.require_lock(run, token).await?;
+        let now = self.now();
+        self.change_own_run(run, token, |d| {
+            d.enter(stage, now);
+            d.clone()
         })
         .await
+    }
+
+    /// Notes that a stage of this execution's run is done.
+    ///
+    /// # Errors
+    /// As [`Ports::enter`].
+    pub async fn finish(&self, run: &RunId, token: &RunToken, stage: Stage) -> Result<(), Failure> {
+        let now = self.now();
+        self.change_own_run(run, token, |d| d.finish(stage, now))
+            .await
+    }
+
+    /// Changes a run's document as the execution that acts for it.
+    ///
+    /// # Errors
+    /// `LockLost` if another execution acts for it now, else as [`Ports::change_run`].
+    pub async fn change_own_run<R: Send>(
+        &self,
+        run: &RunId,
+        token: &RunToken,
+        mut change: impl FnMut(&mut RunDocument) -> R + Send,
+    ) -> Result<R, Failure> {
+        self.change_run(run, |d| (d.token == *token).then(|| change(d)))
+            .await?
+            .ok_or_else(|| Refusal::LockLost { run: run.clone() }.into())
     }
 
     /// Which baseline counts, if any.
@@ -201,21 +286,30 @@ impl Ports {
     /// `NoBaseline` if it is gone, `StateCorrupt` if it is not what its name says.
     pub async fn baseline(&self, digest: &ContentDigest) -> Result<Baseline, Failure> {
         let key = keys::baseline(digest);
-        let stored = self
-            .store
-            .get(&key)
-            .await?
-            .ok_or_else(|| Failure::new(FailureName::NoBaseline, format!("the baseline {key} is gone")))?;
+        let stored = self.store.get(&key).await?.ok_or_else(|| {
+            Failure::new(
+                FailureName::NoBaseline,
+                format!("the baseline {key} is gone"),
+            )
+        })?;
         let mut json = Vec::new();
         GzDecoder::new(stored.bytes.as_slice())
             .take(LARGEST_DOCUMENT)
             .read_to_end(&mut json)
-            .map_err(|e| Failure::new(FailureName::StateCorrupt, format!("{key} cannot be unpacked: {e}")))?;
+            .map_err(|e| {
+                Failure::new(
+                    FailureName::StateCorrupt,
+                    format!("{key} cannot be unpacked: {e}"),
+                )
+            })?;
         let baseline: Baseline = decode(&key, &json)?;
         if baseline.digest() == *digest {
             Ok(baseline)
         } else {
-            Err(Failure::new(FailureName::StateCorrupt, format!("{key} does not hold what its name says")))
+            Err(Failure::new(
+                FailureName::StateCorrupt,
+                format!("{key} does not hold what its name says"),
+            ))
         }
     }
 
@@ -241,7 +335,14 @@ impl Ports {
     ///
     /// # Errors
     /// What the store said.
-    pub async fn add_to_ledger(&self, run: &RunId, site: SiteLabel, stage: &str, request_id: &str, entries: Vec<Entry>) -> Result<(), Failure> {
+    pub async fn add_to_ledger(
+        &self,
+        run: &RunId,
+        site: SiteLabel,
+        stage: &str,
+        request_id: &str,
+        entries: Vec<Entry>,
+    ) -> Result<(), Failure> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -254,7 +355,10 @@ impl Ports {
         };
         for number in 0..SWAP_ATTEMPTS {
             let now = self.now().as_millisecond();
-            let key = keys::of_run(run, &format!("ledger/{stage}/{now:015}-{request_id}-{number}.json"));
+            let key = keys::of_run(
+                run,
+                &format!("ledger/{stage}/{now:015}-{request_id}-{number}.json"),
+            );
             if self.create(&key, &page).await? == Written::Done {
                 return Ok(());
             }
@@ -278,11 +382,20 @@ impl Ports {
     ///
     /// # Errors
     /// `StateCorrupt`, or what the store said.
-    pub async fn observations(&self, plan: &Plan, site: SiteLabel) -> Result<Vec<Observation>, Failure> {
+    pub async fn observations(
+        &self,
+        plan: &Plan,
+        site: SiteLabel,
+    ) -> Result<Vec<Observation>, Failure> {
         let mut observations = Vec::new();
         for vantage in &plan.detection.vantages {
             let signals: Option<Signals> = self.read(&keys::signals(vantage.as_str())).await?;
-            observations.extend(signals.into_iter().flat_map(|s| s.observations).filter(|o| o.site == site));
+            observations.extend(
+                signals
+                    .into_iter()
+                    .flat_map(|s| s.observations)
+                    .filter(|o| o.site == site),
+            );
         }
         Ok(observations)
     }
@@ -293,8 +406,12 @@ impl Ports {
     /// As [`Ports::observations`].
     pub async fn judgement(&self, plan: &Plan, site: SiteLabel) -> Result<Judgement, Failure> {
         let observations = self.observations(plan, site).await?;
-        judge(&observations, &plan.detection.policy, self.now())
-            .map_err(|e| Failure::new(FailureName::StateCorrupt, format!("the stored signals cannot be judged: {e}")))
+        judge(&observations, &plan.detection.policy, self.now()).map_err(|e| {
+            Failure::new(
+                FailureName::StateCorrupt,
+                format!("the stored signals cannot be judged: {e}"),
+            )
+        })
     }
 
     /// Every decision of a run.
@@ -312,7 +429,8 @@ impl Ports {
 }
 
 fn encode<T: Serialize>(document: &T) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec_pretty(document).map_err(|e| Failure::internal(format!("encoding a document: {e}")))
+    serde_json::to_vec_pretty(document)
+        .map_err(|e| Failure::internal(format!("encoding a document: {e}")))
 }
 
 fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Failure> {
@@ -320,7 +438,11 @@ fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Failure> {
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         Failure::new(
             FailureName::StateCorrupt,
-            format!("{key} cannot be read by this version, at {}: {}", error.path(), error.inner()),
+            format!(
+                "{key} cannot be read by this version, at {}: {}",
+                error.path(),
+                error.inner()
+            ),
         )
     })
 }

@@ -41,9 +41,14 @@ impl Environment {
     /// `Internal` with the name of the variable that is missing.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
         let required = |name: &str| {
-            variable(name).filter(|value| !value.is_empty()).ok_or_else(|| {
-                Failure::new(FailureName::Internal, format!("the environment variable {name} is not set; the template sets it"))
-            })
+            variable(name)
+                .filter(|value| !value.is_empty())
+                .ok_or_else(|| {
+                    Failure::new(
+                        FailureName::Internal,
+                        format!("the environment variable {name} is not set; the template sets it"),
+                    )
+                })
         };
         Ok(Self {
             plan_name: PlanName::new(required("PLAN_NAME")?),

@@ -38,7 +38,10 @@ impl Executions {
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("ExecutionAlreadyExists") => Ok(()),
-            Err(error) => Err(aws_failure!(format!("starting execution {name} of {}", self.machine))(error)),
+            Err(error) => Err(aws_failure!(format!(
+                "starting execution {name} of {}",
+                self.machine
+            ))(error)),
         }
     }
 }

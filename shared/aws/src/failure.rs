@@ -45,7 +45,9 @@ impl From<Refusal> for Failure {
         let name = match refusal {
             Refusal::Held { .. } | Refusal::Locked { .. } => FailureName::Blocked,
             Refusal::LockLost { .. } => FailureName::LockLost,
-            Refusal::NoFence { .. } => FailureName::InvalidEvent,
+            Refusal::NoFence { .. } | Refusal::NeverQuiet { .. } => FailureName::InvalidEvent,
+            Refusal::Changed { .. } => FailureName::Blocked,
+            Refusal::NotFenced { .. } => FailureName::Internal,
         };
         Self::new(name, refusal.to_string())
     }
@@ -58,13 +60,36 @@ impl From<PlanError> for Failure {
 }
 
 /// Sorts an error of the AWS SDK: what was tried goes first, the SDK's own words and code follow.
-pub(crate) fn of_aws(what: &str, code: Option<&str>, timed_out_or_unsent: bool, words: &str) -> Failure {
+pub(crate) fn of_aws(
+    what: &str,
+    code: Option<&str>,
+    timed_out_or_unsent: bool,
+    words: &str,
+) -> Failure {
     let name = match code {
-        Some(c) if c.contains("AccessDenied") || c.contains("UnrecognizedClient") || c.contains("InvalidClientTokenId") || c.contains("ExpiredToken") => {
+        Some(c)
+            if c.contains("AccessDenied")
+                || c.contains("UnrecognizedClient")
+                || c.contains("InvalidClientTokenId")
+                || c.contains("ExpiredToken") =>
+        {
             FailureName::AccessDenied
         }
-        Some(c) if c.contains("Throttl") || c == "SlowDown" || c == "TooManyRequestsException" || c == "TooManyUpdates" => FailureName::Throttled,
-        Some("InternalError" | "ServiceUnavailable" | "InternalServerError" | "InternalFailure" | "RequestTimeout") => FailureName::Transient,
+        Some(c)
+            if c.contains("Throttl")
+                || c == "SlowDown"
+                || c == "TooManyRequestsException"
+                || c == "TooManyUpdates" =>
+        {
+            FailureName::Throttled
+        }
+        Some(
+            "InternalError"
+            | "ServiceUnavailable"
+            | "InternalServerError"
+            | "InternalFailure"
+            | "RequestTimeout",
+        ) => FailureName::Transient,
         None if timed_out_or_unsent => FailureName::Transient,
         None => FailureName::Transient,
         Some(_) => FailureName::Internal,
@@ -80,7 +105,8 @@ macro_rules! aws_failure {
             use aws_sdk_s3::error::ProvideErrorMetadata;
             let unsent = matches!(
                 &error,
-                aws_sdk_s3::error::SdkError::TimeoutError(_) | aws_sdk_s3::error::SdkError::DispatchFailure(_)
+                aws_sdk_s3::error::SdkError::TimeoutError(_)
+                    | aws_sdk_s3::error::SdkError::DispatchFailure(_)
             );
             let code = error.code().map(str::to_owned);
             $crate::failure::of_aws(

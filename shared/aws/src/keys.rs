@@ -76,7 +76,13 @@ pub fn active_workspace_url(plan: &PlanName) -> String {
 pub fn active_warehouse(plan: &PlanName, name: &str) -> String {
     let name: String = name
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     format!("/databricks-dr/{plan}/active/warehouses/{name}/http-path")
 }

@@ -9,7 +9,12 @@ pub const NAMESPACE: &str = "DatabricksDR";
 
 /// The line for some metrics under one set of dimensions. `Plan` is always one of them.
 #[must_use]
-pub fn line(plan: &PlanName, dimensions: &[(&str, &str)], metrics: &[(&str, f64, &str)], now: Timestamp) -> String {
+pub fn line(
+    plan: &PlanName,
+    dimensions: &[(&str, &str)],
+    metrics: &[(&str, f64, &str)],
+    now: Timestamp,
+) -> String {
     let mut names: Vec<&str> = vec!["Plan"];
     names.extend(dimensions.iter().map(|(name, _)| *name));
     let definitions: Vec<Value> = metrics
@@ -34,7 +39,12 @@ pub fn line(plan: &PlanName, dimensions: &[(&str, &str)], metrics: &[(&str, f64,
 }
 
 /// Prints the line. Lambda's log group extracts the metrics.
-pub fn emit(plan: &PlanName, dimensions: &[(&str, &str)], metrics: &[(&str, f64, &str)], now: Timestamp) {
+pub fn emit(
+    plan: &PlanName,
+    dimensions: &[(&str, &str)],
+    metrics: &[(&str, f64, &str)],
+    now: Timestamp,
+) {
     println!("{}", line(plan, dimensions, metrics, now));
 }
 
@@ -44,9 +54,17 @@ mod tests {
 
     #[test]
     fn the_line_is_what_cloudwatch_extracts() {
-        let text = line(&PlanName::new("p"), &[("Site", "primary")], &[("Lag", 3.0, "Seconds")], Timestamp::UNIX_EPOCH);
+        let text = line(
+            &PlanName::new("p"),
+            &[("Site", "primary")],
+            &[("Lag", 3.0, "Seconds")],
+            Timestamp::UNIX_EPOCH,
+        );
         let value: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(value["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["Plan", "Site"]]));
+        assert_eq!(
+            value["_aws"]["CloudWatchMetrics"][0]["Dimensions"],
+            json!([["Plan", "Site"]])
+        );
         assert_eq!(value["Lag"], json!(3.0));
         assert_eq!(value["Site"], "primary");
     }

@@ -80,7 +80,13 @@ impl Notices for SnsNotices {
 #[must_use]
 pub fn subject_line(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
+        .map(|c| {
+            if c.is_ascii_graphic() || c == ' ' {
+                c
+            } else {
+                '?'
+            }
+        })
         .take(LONGEST_SUBJECT)
         .collect()
 }
@@ -95,14 +101,20 @@ impl MemoryNotices {
     /// Everything that was sent, in order.
     #[must_use]
     pub fn sent(&self) -> Vec<Notice> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
 #[async_trait]
 impl Notices for MemoryNotices {
     async fn publish(&self, notice: Notice) -> Result<(), Failure> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+        self.sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(notice);
         Ok(())
     }
 }

@@ -54,11 +54,26 @@ impl SsmParameters {
 #[async_trait]
 impl Parameters for SsmParameters {
     async fn get(&self, region: &Region, name: &str) -> Result<Option<String>, Failure> {
-        let request = self.client(region).get_parameter().name(name).with_decryption(true);
+        let request = self
+            .client(region)
+            .get_parameter()
+            .name(name)
+            .with_decryption(true);
         match request.send().await {
-            Ok(answer) => Ok(answer.parameter().and_then(|p| p.value()).map(str::to_owned)),
-            Err(error) if error.as_service_error().is_some_and(|e| e.is_parameter_not_found()) => Ok(None),
-            Err(error) => Err(aws_failure!(format!("reading parameter {name} in {region}"))(error)),
+            Ok(answer) => Ok(answer
+                .parameter()
+                .and_then(|p| p.value())
+                .map(str::to_owned)),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_parameter_not_found()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(aws_failure!(format!(
+                "reading parameter {name} in {region}"
+            ))(error)),
         }
     }
 
@@ -72,7 +87,9 @@ impl Parameters for SsmParameters {
             .send()
             .await
             .map(|_| ())
-            .map_err(aws_failure!(format!("writing parameter {name} in {region}")))
+            .map_err(aws_failure!(format!(
+                "writing parameter {name} in {region}"
+            )))
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use recovery::site::{PlanName, Region};
 
+use crate::Failure;
 use crate::environment::{Environment, sdk_config};
 use crate::notices::{MemoryNotices, Notices, SnsNotices};
 use crate::parameters::{MemoryParameters, Parameters, SsmParameters};
 use crate::store::{MemoryStore, S3Store, Store};
-use crate::Failure;
 
 /// The clock of the functions.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -42,7 +42,10 @@ impl Ports {
         let ports = Self {
             plan_name: environment.plan_name.clone(),
             region: environment.region.clone(),
-            store: Arc::new(S3Store::new(aws_sdk_s3::Client::new(&config), environment.state_bucket.clone())),
+            store: Arc::new(S3Store::new(
+                aws_sdk_s3::Client::new(&config),
+                environment.state_bucket.clone(),
+            )),
             parameters: Arc::new(SsmParameters::new(config.clone())),
             notices: Arc::new(SnsNotices::new(
                 aws_sdk_sns::Client::new(&config),
@@ -56,8 +59,16 @@ impl Ports {
 
     /// In-memory twins, for tests of handlers.
     #[must_use]
-    pub fn in_memory(plan_name: PlanName, region: Region, clock: Clock) -> (Self, MemoryStore, MemoryParameters, MemoryNotices) {
-        let (store, parameters, notices) = (MemoryStore::default(), MemoryParameters::default(), MemoryNotices::default());
+    pub fn in_memory(
+        plan_name: PlanName,
+        region: Region,
+        clock: Clock,
+    ) -> (Self, MemoryStore, MemoryParameters, MemoryNotices) {
+        let (store, parameters, notices) = (
+            MemoryStore::default(),
+            MemoryParameters::default(),
+            MemoryNotices::default(),
+        );
         let ports = Self {
             plan_name,
             region,

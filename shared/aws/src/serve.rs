@@ -31,6 +31,14 @@ impl Invocation {
         SystemTime::now() >= self.stop_at
     }
 
+    /// The time left for work.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.stop_at
+            .duration_since(SystemTime::now())
+            .unwrap_or_default()
+    }
+
     /// For tests: an invocation with this much time.
     #[must_use]
     pub fn lasting(time: Duration) -> Self {
@@ -64,7 +72,9 @@ where
         async move {
             let result = match parsed {
                 // Boxed: within the runtime's own futures a handler is nested deeper than the compiler lays out.
-                Ok(event) => (Box::pin(handler(event, invocation)) as Pin<Box<dyn Future<Output = _>>>).await,
+                Ok(event) => {
+                    (Box::pin(handler(event, invocation)) as Pin<Box<dyn Future<Output = _>>>).await
+                }
                 Err(failure) => Err(failure),
             };
             if let Err(failure) = &result {
@@ -78,8 +88,12 @@ where
 
 /// A short function keeps half of its time; a long one the usual margin.
 fn stop_at(deadline: SystemTime) -> SystemTime {
-    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-    deadline.checked_sub(MARGIN.min(left / 2)).unwrap_or(deadline)
+    let left = deadline
+        .duration_since(SystemTime::now())
+        .unwrap_or_default();
+    deadline
+        .checked_sub(MARGIN.min(left / 2))
+        .unwrap_or(deadline)
 }
 
 /// Reads an event, or says which field is wrong.
@@ -89,7 +103,14 @@ fn stop_at(deadline: SystemTime) -> SystemTime {
 pub fn parse<E: DeserializeOwned>(event: Value) -> Result<E, Failure> {
     serde_path_to_error::deserialize(event).map_err(|error| {
         let path = error.path().to_string();
-        let at = if path == "." { String::new() } else { format!(" at {path}") };
-        Failure::new(FailureName::InvalidEvent, format!("the event is not understood{at}: {}", error.inner()))
+        let at = if path == "." {
+            String::new()
+        } else {
+            format!(" at {path}")
+        };
+        Failure::new(
+            FailureName::InvalidEvent,
+            format!("the event is not understood{at}: {}", error.inner()),
+        )
     })
 }

@@ -78,10 +78,15 @@ impl S3Store {
         match request.send().await {
             Ok(_) => Ok(Written::Done),
             // 412: another version stands. 409: a concurrent conditional write. 404: deleted meanwhile. All mean: read again.
-            Err(error) if matches!(status_of(&error), Some(404 | 409 | 412)) && error.code() != Some("NoSuchBucket") => {
+            Err(error)
+                if matches!(status_of(&error), Some(404 | 409 | 412))
+                    && error.code() != Some("NoSuchBucket") =>
+            {
                 Ok(Written::Conflict)
             }
-            Err(error) => Err(aws_failure!(format!("writing s3://{}/{key}", self.bucket))(error)),
+            Err(error) => Err(aws_failure!(format!("writing s3://{}/{key}", self.bucket))(
+                error,
+            )),
         }
     }
 }
@@ -94,14 +99,19 @@ fn status_of<E>(error: &SdkError<E>) -> Option<u16> {
 impl Store for S3Store {
     async fn get(&self, key: &str) -> Result<Option<Stored>, Failure> {
         let what = || format!("reading s3://{}/{key}", self.bucket);
-        match self.client.get_object().bucket(&self.bucket).key(key).send().await {
+        match self
+            .client
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await
+        {
             Ok(object) => {
                 let tag = Tag(object.e_tag().unwrap_or_default().to_owned());
-                let bytes = object
-                    .body
-                    .collect()
-                    .await
-                    .map_err(|e| Failure::new(FailureName::Transient, format!("{} broke off: {e}", what())))?;
+                let bytes = object.body.collect().await.map_err(|e| {
+                    Failure::new(FailureName::Transient, format!("{} broke off: {e}", what()))
+                })?;
                 Ok(Some(Stored {
                     bytes: bytes.to_vec(),
                     tag,
@@ -130,23 +140,36 @@ impl Store for S3Store {
             .into_paginator()
             .send();
         while let Some(page) = pages.next().await {
-            let page = page.map_err(aws_failure!(format!("listing s3://{}/{prefix}", self.bucket)))?;
-            keys.extend(page.contents().iter().filter_map(|o| o.key().map(str::to_owned)));
+            let page = page.map_err(aws_failure!(format!(
+                "listing s3://{}/{prefix}",
+                self.bucket
+            )))?;
+            keys.extend(
+                page.contents()
+                    .iter()
+                    .filter_map(|o| o.key().map(str::to_owned)),
+            );
         }
         keys.sort();
         Ok(keys)
     }
 }
 
+/// Documents by key, each with the number of its version.
+type Versioned = BTreeMap<String, (u64, Vec<u8>)>;
+
 /// The in-memory twin.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
-    documents: Arc<Mutex<BTreeMap<String, (u64, Vec<u8>)>>>,
+    documents: Arc<Mutex<Versioned>>,
 }
 
 impl MemoryStore {
-    fn with<R>(&self, act: impl FnOnce(&mut BTreeMap<String, (u64, Vec<u8>)>) -> R) -> R {
-        act(&mut self.documents.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<R>(&self, act: impl FnOnce(&mut Versioned) -> R) -> R {
+        act(&mut self
+            .documents
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Every document by key, for assertions.
@@ -190,6 +213,11 @@ impl Store for MemoryStore {
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Failure> {
-        Ok(self.with(|d| d.keys().filter(|k| k.starts_with(prefix)).cloned().collect()))
+        Ok(self.with(|d| {
+            d.keys()
+                .filter(|k| k.starts_with(prefix))
+                .cloned()
+                .collect()
+        }))
     }
 }

@@ -84,7 +84,9 @@ impl ActivationStep {
     pub const fn words(&self) -> &'static str {
         match self.act {
             ActivationAct::EditPool { .. } => "keep idle instances as in the baseline",
-            ActivationAct::StartCluster { .. } | ActivationAct::StartWarehouse { .. } | ActivationAct::StartPipeline { .. } => "start",
+            ActivationAct::StartCluster { .. }
+            | ActivationAct::StartWarehouse { .. }
+            | ActivationAct::StartPipeline { .. } => "start",
             ActivationAct::UpdateJob { .. } => "set as in the baseline",
             ActivationAct::RunJob { .. } => "run once for an interrupted run",
         }
@@ -130,18 +132,38 @@ pub fn work(phase: Phase, kinds: &[Kind], baseline: &Inventory, target: &Invento
         }
         let twins = theirs.get(&(kind, key)).map_or(&[][..], Vec::as_slice);
         match (originals.as_slice(), twins) {
-            ([original], [twin]) if original.mode() == DrMode::ActivePassive => restore(phase, original, twin, &mut work),
+            ([original], [twin]) if original.mode() == DrMode::ActivePassive => {
+                restore(phase, original, twin, &mut work)
+            }
             ([_], [_]) => {}
             (originals, twins) => {
                 for original in originals.iter().filter(|o| o.is_live()) {
                     let reason = if twins.is_empty() {
                         "the target has no object of this name".to_owned()
                     } else {
-                        format!("the name stands {} times in the baseline and {} times at the target", originals.len(), twins.len())
+                        format!(
+                            "the name stands {} times in the baseline and {} times at the target",
+                            originals.len(),
+                            twins.len()
+                        )
                     };
                     work.listed.push((original.subject(), reason));
                 }
             }
+        }
+    }
+    if phase == Phase::Schedules {
+        let unknown = target
+            .of_kind(Kind::Job)
+            .filter(|job| {
+                kinds.contains(&Kind::Job) && job.mode() == DrMode::ActivePassive && job.is_live()
+            })
+            .filter(|job| !ours.contains_key(&(job.kind, job.key.as_str())));
+        for job in unknown {
+            work.listed.push((
+                job.subject(),
+                "is live at the target and unknown to the baseline; left as it is".to_owned(),
+            ));
         }
     }
     work
@@ -186,7 +208,11 @@ enum Next {
 }
 
 fn pool(original: &Resource, twin: &Resource) -> Next {
-    let fields = ["min_idle_instances", "max_capacity", "idle_instance_autotermination_minutes"];
+    let fields = [
+        "min_idle_instances",
+        "max_capacity",
+        "idle_instance_autotermination_minutes",
+    ];
     let mut wanted = twin.raw.clone();
     for field in fields {
         match original.raw.get(field) {
@@ -210,11 +236,19 @@ fn compute(original: &Resource, twin: &Resource) -> Next {
     if !original.is_live() {
         return Next::NotOurs;
     }
-    let state = twin.raw.get("state").and_then(Value::as_str).unwrap_or("UNKNOWN");
+    let state = twin
+        .raw
+        .get("state")
+        .and_then(Value::as_str)
+        .unwrap_or("UNKNOWN");
     match (twin.kind, state) {
         (_, "RUNNING") => Next::AsWanted,
-        (Kind::Cluster, "TERMINATED" | "ERROR") => Next::Act(ActivationAct::StartCluster { id: twin.id.clone() }),
-        (Kind::Warehouse, "STOPPED") => Next::Act(ActivationAct::StartWarehouse { id: twin.id.clone() }),
+        (Kind::Cluster, "TERMINATED" | "ERROR") => Next::Act(ActivationAct::StartCluster {
+            id: twin.id.clone(),
+        }),
+        (Kind::Warehouse, "STOPPED") => Next::Act(ActivationAct::StartWarehouse {
+            id: twin.id.clone(),
+        }),
         (_, "DELETED" | "DELETING") => Next::List(format!("is {state} at the target")),
         _ => Next::Wait,
     }
@@ -235,7 +269,9 @@ fn pipeline(original: &Resource, twin: &Resource) -> Next {
     }
     match twin.raw.get("state").and_then(Value::as_str) {
         Some("RUNNING") => Next::AsWanted,
-        Some("IDLE" | "FAILED") => Next::Act(ActivationAct::StartPipeline { id: twin.id.clone() }),
+        Some("IDLE" | "FAILED") => Next::Act(ActivationAct::StartPipeline {
+            id: twin.id.clone(),
+        }),
         _ => Next::Wait,
     }
 }
@@ -285,7 +321,9 @@ fn schedules(original: &Resource, twin: &Resource) -> Object {
             (None, Some(now)) => paused(now),
             (None, None) => continue,
         };
-        if now.as_ref().is_none_or(|now| !same(&wanted, now)) && (place != Place::Triggers || settings.is_empty()) {
+        if now.as_ref().is_none_or(|now| !same(&wanted, now))
+            && (place != Place::Triggers || settings.is_empty())
+        {
             settings.insert(place.field().to_owned(), wanted);
         }
     }
@@ -302,7 +340,9 @@ fn keep_region_specific(mut wanted: Value, now: Option<&Value>) -> Value {
         }
         (Value::Object(setting), Some(now)) => {
             let url = now.get("file_arrival").and_then(|f| f.get("url"));
-            if let (Some(Value::Object(arrival)), Some(url)) = (setting.get_mut("file_arrival"), url) {
+            if let (Some(Value::Object(arrival)), Some(url)) =
+                (setting.get_mut("file_arrival"), url)
+            {
                 arrival.insert("url".to_owned(), url.clone());
             }
         }
@@ -325,10 +365,13 @@ fn same(wanted: &Value, now: &Value) -> bool {
     }
     match (wanted, now) {
         (Value::Object(a), Value::Object(b)) => {
-            a.iter().all(|(k, v)| b.get(k).map_or_else(|| empty(k, v), |w| same(v, w)))
+            a.iter()
+                .all(|(k, v)| b.get(k).map_or_else(|| empty(k, v), |w| same(v, w)))
                 && b.iter().all(|(k, w)| a.contains_key(k) || empty(k, w))
         }
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(v, w)| same(v, w)),
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(v, w)| same(v, w))
+        }
         (a, b) => a == b,
     }
 }
@@ -370,10 +413,15 @@ fn rerun(
     if live_places(&job.raw).contains(&Place::Continuous) {
         return Err("interrupted; its job is continuous and starts a run by itself".to_owned());
     }
-    let twins = theirs.get(&(Kind::Job, job.key.as_str())).map_or(&[][..], Vec::as_slice);
+    let twins = theirs
+        .get(&(Kind::Job, job.key.as_str()))
+        .map_or(&[][..], Vec::as_slice);
     match twins {
         [twin] => {
-            let job_id = twin.id.parse().map_err(|_| "the job's id at the target is not a number")?;
+            let job_id = twin
+                .id
+                .parse()
+                .map_err(|_| "the job's id at the target is not a number")?;
             Ok(Some(ActivationStep {
                 subject: twin.subject(),
                 act: ActivationAct::RunJob {
@@ -382,7 +430,10 @@ fn rerun(
                 },
             }))
         }
-        other => Err(format!("interrupted; the target has {} jobs of this name", other.len())),
+        other => Err(format!(
+            "interrupted; the target has {} jobs of this name",
+            other.len()
+        )),
     }
 }
 

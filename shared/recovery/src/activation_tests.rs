@@ -35,7 +35,16 @@ fn job_work(phase: Phase, original: Value, twin: Value) -> PhaseWork {
 
 fn update_of(work: &PhaseWork) -> Value {
     match &work.steps[..] {
-        [ActivationStep { act: ActivationAct::UpdateJob { job_id: 2, settings }, .. }] => Value::Object(settings.clone()),
+        [
+            ActivationStep {
+                act:
+                    ActivationAct::UpdateJob {
+                        job_id: 2,
+                        settings,
+                    },
+                ..
+            },
+        ] => Value::Object(settings.clone()),
         other => panic!("{other:?}"),
     }
 }
@@ -52,29 +61,50 @@ fn a_job_paused_in_the_baseline_is_never_unpaused_and_is_paused_if_it_was_live()
 
 #[test]
 fn a_place_that_the_baseline_does_not_know_is_paused_at_the_target() {
-    let work = job_work(Phase::Schedules, json!({"name": "j"}), json!({"name": "j", "trigger": {"periodic": {"interval": 1, "unit": "DAYS"}}}));
-    assert_eq!(update_of(&work), json!({"trigger": {"periodic": {"interval": 1, "unit": "DAYS"}, "pause_status": "PAUSED"}}));
+    let work = job_work(
+        Phase::Schedules,
+        json!({"name": "j"}),
+        json!({"name": "j", "trigger": {"periodic": {"interval": 1, "unit": "DAYS"}}}),
+    );
+    assert_eq!(
+        update_of(&work),
+        json!({"trigger": {"periodic": {"interval": 1, "unit": "DAYS"}, "pause_status": "PAUSED"}})
+    );
 }
 
 #[test]
 fn unknown_fields_come_along_and_the_target_keeps_its_own_bucket() {
     let trigger = |url: &str, status: &str| json!({"name": "j", "trigger": {"file_arrival": {"url": url}, "pause_status": status, "new": {"x": 1}}});
-    let work = job_work(Phase::Schedules, trigger("s3://east/in", "UNPAUSED"), trigger("s3://west/in", "PAUSED"));
-    assert_eq!(update_of(&work), json!({"trigger": {"file_arrival": {"url": "s3://west/in"}, "pause_status": "UNPAUSED", "new": {"x": 1}}}));
+    let work = job_work(
+        Phase::Schedules,
+        trigger("s3://east/in", "UNPAUSED"),
+        trigger("s3://west/in", "PAUSED"),
+    );
+    assert_eq!(
+        update_of(&work),
+        json!({"trigger": {"file_arrival": {"url": "s3://west/in"}, "pause_status": "UNPAUSED", "new": {"x": 1}}})
+    );
 }
 
 #[test]
 fn triggers_are_sent_alone() {
     let both = |status: &str| json!({"name": "j", "triggers": [{"periodic": {"interval": 1}, "pause_status": status}], "continuous": {"pause_status": status}});
     let work = job_work(Phase::Schedules, both("UNPAUSED"), both("PAUSED"));
-    assert_eq!(update_of(&work), json!({"continuous": {"pause_status": "UNPAUSED"}}));
+    assert_eq!(
+        update_of(&work),
+        json!({"continuous": {"pause_status": "UNPAUSED"}})
+    );
 }
 
 #[test]
 fn an_ambiguous_or_missing_live_object_is_listed_and_not_guessed() {
     let live = json!({"name": "j", "continuous": {}});
     let baseline = site(SiteLabel::Primary, &[job(1, live.clone())], &[]);
-    let twice = site(SiteLabel::Secondary, &[job(2, json!({"name": "j"})), job(3, json!({"name": "j"}))], &[]);
+    let twice = site(
+        SiteLabel::Secondary,
+        &[job(2, json!({"name": "j"})), job(3, json!({"name": "j"}))],
+        &[],
+    );
     let nothing = site(SiteLabel::Secondary, &[], &[]);
     for target in [twice, nothing] {
         let work = work(Phase::Schedules, &Kind::ALL, &baseline, &target);
@@ -87,25 +117,59 @@ fn an_ambiguous_or_missing_live_object_is_listed_and_not_guessed() {
 fn interrupted_runs_start_again_only_where_the_job_asks_for_it() {
     let baseline = site(
         SiteLabel::Primary,
-        &[job(1, json!({"name": "a", "tags": {"dr-rerun": "always"}})), job(2, json!({"name": "b"}))],
+        &[
+            job(1, json!({"name": "a", "tags": {"dr-rerun": "always"}})),
+            job(2, json!({"name": "b"})),
+        ],
         &[
             json!({"run_id": 10, "job_id": 1}),
             json!({"run_id": 20, "job_id": 2}),
             json!({"run_id": 30}),
         ],
     );
-    let target = site(SiteLabel::Secondary, &[job(5, json!({"name": "a"})), job(6, json!({"name": "b"}))], &[]);
+    let target = site(
+        SiteLabel::Secondary,
+        &[job(5, json!({"name": "a"})), job(6, json!({"name": "b"}))],
+        &[],
+    );
     let work = work(Phase::OneTimeRuns, &Kind::ALL, &baseline, &target);
     let acts: Vec<_> = work.steps.iter().map(|s| s.act.clone()).collect();
-    assert_eq!(acts, [ActivationAct::RunJob { job_id: 5, interrupted: 10 }]);
+    assert_eq!(
+        acts,
+        [ActivationAct::RunJob {
+            job_id: 5,
+            interrupted: 10
+        }]
+    );
     assert_eq!(work.listed.len(), 2);
 }
 
 #[test]
 fn compute_waits_for_what_is_on_its_way_and_leaves_the_rest() {
-    let cluster = |id: &str, name: &str, state: &str| (Kind::Cluster, json!({"cluster_id": id, "cluster_name": name, "state": state}));
-    let baseline = site(SiteLabel::Primary, &[cluster("1", "a", "RUNNING"), cluster("2", "b", "RUNNING"), cluster("3", "c", "TERMINATED")], &[]);
-    let target = site(SiteLabel::Secondary, &[cluster("4", "a", "TERMINATED"), cluster("5", "b", "PENDING"), cluster("6", "c", "TERMINATED")], &[]);
+    let cluster = |id: &str, name: &str, state: &str| {
+        (
+            Kind::Cluster,
+            json!({"cluster_id": id, "cluster_name": name, "state": state}),
+        )
+    };
+    let baseline = site(
+        SiteLabel::Primary,
+        &[
+            cluster("1", "a", "RUNNING"),
+            cluster("2", "b", "RUNNING"),
+            cluster("3", "c", "TERMINATED"),
+        ],
+        &[],
+    );
+    let target = site(
+        SiteLabel::Secondary,
+        &[
+            cluster("4", "a", "TERMINATED"),
+            cluster("5", "b", "PENDING"),
+            cluster("6", "c", "TERMINATED"),
+        ],
+        &[],
+    );
     let work = work(Phase::Compute, &Kind::ALL, &baseline, &target);
     assert_eq!(work.steps.len(), 1);
     assert_eq!(work.waiting.len(), 1);
@@ -113,33 +177,41 @@ fn compute_waits_for_what_is_on_its_way_and_leaves_the_rest() {
 }
 
 fn setting() -> impl Strategy<Value = Option<Value>> {
-    proptest::option::of((0u8..3, any::<bool>(), "[a-z]{0,3}").prop_map(|(status, odd, text)| {
-        let mut value = json!({"quartz_cron_expression": text});
-        match status {
-            0 => value["pause_status"] = json!("PAUSED"),
-            1 => value["pause_status"] = json!("UNPAUSED"),
-            _ => {}
-        }
-        if odd {
-            value["odd"] = json!({"a": [1, null]});
-        }
-        value
-    }))
+    proptest::option::of(
+        (0u8..3, any::<bool>(), "[a-z]{0,3}").prop_map(|(status, odd, text)| {
+            let mut value = json!({"quartz_cron_expression": text});
+            match status {
+                0 => value["pause_status"] = json!("PAUSED"),
+                1 => value["pause_status"] = json!("UNPAUSED"),
+                _ => {}
+            }
+            if odd {
+                value["odd"] = json!({"a": [1, null]});
+            }
+            value
+        }),
+    )
 }
 
 fn settings() -> impl Strategy<Value = Value> {
-    (setting(), setting(), setting(), proptest::option::of(proptest::collection::vec(setting(), 0..3))).prop_map(|(s, t, c, list)| {
-        let mut object = json!({"name": "j"});
-        for (field, value) in [("schedule", s), ("trigger", t), ("continuous", c)] {
-            if let Some(value) = value {
-                object[field] = value;
+    (
+        setting(),
+        setting(),
+        setting(),
+        proptest::option::of(proptest::collection::vec(setting(), 0..3)),
+    )
+        .prop_map(|(s, t, c, list)| {
+            let mut object = json!({"name": "j"});
+            for (field, value) in [("schedule", s), ("trigger", t), ("continuous", c)] {
+                if let Some(value) = value {
+                    object[field] = value;
+                }
             }
-        }
-        if let Some(list) = list {
-            object["triggers"] = Value::Array(list.into_iter().flatten().collect());
-        }
-        object
-    })
+            if let Some(list) = list {
+                object["triggers"] = Value::Array(list.into_iter().flatten().collect());
+            }
+            object
+        })
 }
 
 proptest! {

@@ -118,7 +118,9 @@ pub fn next(
     if now >= request.expires_at {
         return Step::Answer(ApprovalAnswer::Expired);
     }
-    if request.escalated_at.is_none() && now >= request.asked_at + policy.escalate_after_seconds.signed() {
+    if request.escalated_at.is_none()
+        && now >= request.asked_at + policy.escalate_after_seconds.signed()
+    {
         return Step::Escalate(Request {
             escalated_at: Some(now),
             ..request.clone()
@@ -142,7 +144,12 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    fn step(request: Option<&Request>, decision: Option<&Decision>, digest: &str, now: i64) -> Step {
+    fn step(
+        request: Option<&Request>,
+        decision: Option<&Decision>,
+        digest: &str,
+        now: i64,
+    ) -> Step {
         let policy = ApprovalPolicy {
             expires_after_seconds: Seconds(100),
             remind_every_seconds: Seconds(20),
@@ -150,11 +157,20 @@ mod tests {
             poll_seconds: Seconds(1),
             on_expiry: OnExpiry::Decline,
         };
-        next(&RunId::new("r"), &ContentDigest::of(digest.as_bytes()), request, decision, policy, at(now))
+        next(
+            &RunId::new("r"),
+            &ContentDigest::of(digest.as_bytes()),
+            request,
+            decision,
+            policy,
+            at(now),
+        )
     }
 
     fn asked() -> Request {
-        let Step::Ask(request) = step(None, None, "x", 0) else { panic!() };
+        let Step::Ask(request) = step(None, None, "x", 0) else {
+            panic!()
+        };
         request
     }
 
@@ -173,23 +189,61 @@ mod tests {
     #[test]
     fn it_asks_once_reminds_escalates_and_expires() {
         let request = asked();
-        assert_eq!(step(Some(&request), None, "x", 5), Step::Answer(ApprovalAnswer::Pending));
-        let Step::Remind(request) = step(Some(&request), None, "x", 20) else { panic!() };
-        assert_eq!(step(Some(&request), None, "x", 39), Step::Answer(ApprovalAnswer::Pending));
-        let Step::Escalate(request) = step(Some(&request), None, "x", 50) else { panic!() };
-        assert!(matches!(step(Some(&request), None, "x", 51), Step::Remind(_)));
-        assert_eq!(step(Some(&request), None, "x", 100), Step::Answer(ApprovalAnswer::Expired));
+        assert_eq!(
+            step(Some(&request), None, "x", 5),
+            Step::Answer(ApprovalAnswer::Pending)
+        );
+        let Step::Remind(request) = step(Some(&request), None, "x", 20) else {
+            panic!()
+        };
+        assert_eq!(
+            step(Some(&request), None, "x", 39),
+            Step::Answer(ApprovalAnswer::Pending)
+        );
+        let Step::Escalate(request) = step(Some(&request), None, "x", 50) else {
+            panic!()
+        };
+        assert!(matches!(
+            step(Some(&request), None, "x", 51),
+            Step::Remind(_)
+        ));
+        assert_eq!(
+            step(Some(&request), None, "x", 100),
+            Step::Answer(ApprovalAnswer::Expired)
+        );
     }
 
     #[test]
     fn a_decision_counts_only_for_what_was_shown_and_in_time() {
         let request = asked();
-        let answer = |d: &Decision, digest: &str, now: i64| step(Some(&request), Some(d), digest, now);
-        assert_eq!(answer(&decision(Choice::Approve, "x", 99), "x", 99), Step::Answer(ApprovalAnswer::Approved));
-        assert_eq!(answer(&decision(Choice::Approve, "x", 99), "x", 500), Step::Answer(ApprovalAnswer::Approved));
-        assert_eq!(answer(&decision(Choice::Approve, "x", 100), "x", 101), Step::Answer(ApprovalAnswer::Expired));
-        assert_eq!(answer(&decision(Choice::Decline, "x", 1), "x", 2), Step::Answer(ApprovalAnswer::Declined));
-        assert!(matches!(answer(&decision(Choice::Approve, "x", 1), "y", 2), Step::Ask(_)), "an approval of x is none of y");
-        assert_eq!(answer(&decision(Choice::Approve, "y", 1), "x", 2), Step::Answer(ApprovalAnswer::Pending));
+        let answer =
+            |d: &Decision, digest: &str, now: i64| step(Some(&request), Some(d), digest, now);
+        assert_eq!(
+            answer(&decision(Choice::Approve, "x", 99), "x", 99),
+            Step::Answer(ApprovalAnswer::Approved)
+        );
+        assert_eq!(
+            answer(&decision(Choice::Approve, "x", 99), "x", 500),
+            Step::Answer(ApprovalAnswer::Approved)
+        );
+        assert_eq!(
+            answer(&decision(Choice::Approve, "x", 100), "x", 101),
+            Step::Answer(ApprovalAnswer::Expired)
+        );
+        assert_eq!(
+            answer(&decision(Choice::Decline, "x", 1), "x", 2),
+            Step::Answer(ApprovalAnswer::Declined)
+        );
+        assert!(
+            matches!(
+                answer(&decision(Choice::Approve, "x", 1), "y", 2),
+                Step::Ask(_)
+            ),
+            "an approval of x is none of y"
+        );
+        assert_eq!(
+            answer(&decision(Choice::Approve, "y", 1), "x", 2),
+            Step::Answer(ApprovalAnswer::Pending)
+        );
     }
 }

@@ -80,17 +80,31 @@ pub fn may_capture(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(
         return Err(format!("the {site} site is fenced"));
     }
     if let Some(lock) = &state.lock {
-        return Err(format!("run {} is under way; the site may be half paused", lock.run));
+        return Err(format!(
+            "run {} is under way; the site may be half paused",
+            lock.run
+        ));
+    }
+    if let Some(run) = &state.unsettled {
+        return Err(format!(
+            "run {run} has changed sites and did not complete; resume it, or restore the {site} site and vouch for it with operate `acknowledge`"
+        ));
     }
     if verdict != Verdict::Healthy {
-        return Err(format!("the verdict on the {site} site is {verdict}, not Healthy"));
+        return Err(format!(
+            "the verdict on the {site} site is {verdict}, not Healthy"
+        ));
     }
     Ok(())
 }
 
 /// Whether a capture replaces the baseline: one that would lose many live jobs at once may be a half-paused site.
 #[must_use]
-pub fn judge_capture(current: Option<&Baseline>, captured: &Baseline, policy: BaselinePolicy) -> CaptureVerdict {
+pub fn judge_capture(
+    current: Option<&Baseline>,
+    captured: &Baseline,
+    policy: BaselinePolicy,
+) -> CaptureVerdict {
     let Some(current) = current.filter(|c| c.inventory.site == captured.inventory.site) else {
         return CaptureVerdict::Accept;
     };
@@ -106,8 +120,14 @@ pub fn judge_capture(current: Option<&Baseline>, captured: &Baseline, policy: Ba
         .filter(|r| r.is_live())
         .map(|r| r.key.as_str())
         .collect();
-    let lost = was_live.iter().filter(|key| !still_live.contains(**key)).count();
-    if policy.max_live_loss_percent.is_exceeded_by(lost, was_live.len()) {
+    let lost = was_live
+        .iter()
+        .filter(|key| !still_live.contains(**key))
+        .count();
+    if policy
+        .max_live_loss_percent
+        .is_exceeded_by(lost, was_live.len())
+    {
         CaptureVerdict::Candidate {
             reason: format!(
                 "{lost} of {} live jobs are no longer live, more than the plan's {} %",

@@ -80,7 +80,12 @@ pub fn steps(site: &Inventory, kinds: &[Kind], now: Timestamp) -> Vec<FenceStep>
     let mut rest = Vec::new();
     for resource in live(site, kinds) {
         match step(resource) {
-            Some(step @ FenceStep { act: FenceAct::PauseJob { .. }, .. }) => jobs.push((fires_at(&resource.raw, now), step)),
+            Some(
+                step @ FenceStep {
+                    act: FenceAct::PauseJob { .. },
+                    ..
+                },
+            ) => jobs.push((fires_at(&resource.raw, now), step)),
             Some(step) => rest.push((order(resource.kind), step)),
             None => {}
         }
@@ -91,7 +96,8 @@ pub fn steps(site: &Inventory, kinds: &[Kind], now: Timestamp) -> Vec<FenceStep>
     let runs: Vec<&ActiveRun> = runs_to_end(site, kinds).collect();
     let mut steps: Vec<FenceStep> = jobs.into_iter().map(|(_, step)| step).collect();
     // One call ends all queued runs, but only if none of them belongs to a job that runs at both sites on purpose.
-    let every_queued_run_is_ours = site.runs.iter().filter(|r| r.queued).count() == runs.iter().filter(|r| r.queued).count();
+    let every_queued_run_is_ours =
+        site.runs.iter().filter(|r| r.queued).count() == runs.iter().filter(|r| r.queued).count();
     if every_queued_run_is_ours && runs.iter().any(|run| run.queued) {
         steps.push(FenceStep {
             subject: None,
@@ -217,16 +223,27 @@ pub enum FenceAnswer {
     FenceUnverified,
 }
 
-/// The condition of a failover, from the fence as it stands after a pass.
+/// The condition of a failover, from the fence as it stands after a pass. Patience counts from `began`, when this attempt
+/// of the run began to fence: the fence itself may be older.
 #[must_use]
-pub fn answer(fence: &Fence, pass_found_quiet: bool, policy: FencePolicy, now: Timestamp) -> FenceAnswer {
+pub fn answer(
+    fence: &Fence,
+    pass_found_quiet: bool,
+    began: Timestamp,
+    policy: FencePolicy,
+    now: Timestamp,
+) -> FenceAnswer {
     if pass_found_quiet {
         return FenceAnswer::Proceed;
     }
     let longer = |since: Timestamp, limit: SignedDuration| now.duration_since(since) >= limit;
     match fence.unreachable_since {
-        Some(since) if longer(since, policy.proceed_when_unreachable_for_seconds.signed()) => FenceAnswer::Proceed,
-        None if longer(fence.since, policy.give_up_after_seconds.signed()) => FenceAnswer::FenceUnverified,
+        Some(since) if longer(since, policy.proceed_when_unreachable_for_seconds.signed()) => {
+            FenceAnswer::Proceed
+        }
+        None if longer(began, policy.give_up_after_seconds.signed()) => {
+            FenceAnswer::FenceUnverified
+        }
         _ => FenceAnswer::Continue,
     }
 }
@@ -251,38 +268,68 @@ mod tests {
                 .iter()
                 .map(|(kind, raw)| Resource::new(*kind, raw.as_object().unwrap().clone()).unwrap())
                 .collect(),
-            runs: runs.iter().map(|raw| ActiveRun::new(raw.as_object().unwrap()).unwrap()).collect(),
+            runs: runs
+                .iter()
+                .map(|raw| ActiveRun::new(raw.as_object().unwrap()).unwrap())
+                .collect(),
         }
     }
 
     fn cron_job(id: i64, cron: &str) -> (Kind, Value) {
-        (Kind::Job, json!({"job_id": id, "settings": {"name": format!("j{id}"), "schedule":
-            {"quartz_cron_expression": cron, "timezone_id": "UTC", "pause_status": "UNPAUSED", "odd": [1]}}}))
+        (
+            Kind::Job,
+            json!({"job_id": id, "settings": {"name": format!("j{id}"), "schedule":
+            {"quartz_cron_expression": cron, "timezone_id": "UTC", "pause_status": "UNPAUSED", "odd": [1]}}}),
+        )
     }
 
     #[test]
     fn what_fires_first_is_fenced_first() {
         let site = site(
             &[
-                (Kind::Cluster, json!({"cluster_id": "c", "state": "RUNNING"})),
+                (
+                    Kind::Cluster,
+                    json!({"cluster_id": "c", "state": "RUNNING"}),
+                ),
                 cron_job(1, "0 0 9 * * ?"),
                 cron_job(2, "0 0 1 * * ?"),
-                (Kind::Job, json!({"job_id": 3, "settings": {"name": "j3", "continuous": {"pause_status": "UNPAUSED"}}})),
-                (Kind::Pipeline, json!({"pipeline_id": "p", "state": "RUNNING"})),
+                (
+                    Kind::Job,
+                    json!({"job_id": 3, "settings": {"name": "j3", "continuous": {"pause_status": "UNPAUSED"}}}),
+                ),
+                (
+                    Kind::Pipeline,
+                    json!({"pipeline_id": "p", "state": "RUNNING"}),
+                ),
             ],
             &[json!({"run_id": 7, "job_id": 1, "status": {"state": "RUNNING"}})],
         );
         let order: Vec<String> = steps(&site, &Kind::ALL, now())
             .into_iter()
-            .map(|step| step.subject.map_or("-".into(), |s| format!("{}:{}", s.kind, s.id)))
+            .map(|step| {
+                step.subject
+                    .map_or("-".into(), |s| format!("{}:{}", s.kind, s.id))
+            })
             .collect();
-        assert_eq!(order, ["job:3", "job:2", "job:1", "run:7", "pipeline:p", "cluster:c"]);
+        assert_eq!(
+            order,
+            [
+                "job:3",
+                "job:2",
+                "job:1",
+                "run:7",
+                "pipeline:p",
+                "cluster:c"
+            ]
+        );
     }
 
     #[test]
     fn a_pause_keeps_every_field_of_what_it_replaces() {
         let site = site(&[cron_job(1, "0 0 9 * * ?")], &[]);
-        let FenceAct::PauseJob { updates, .. } = &steps(&site, &Kind::ALL, now())[0].act else { panic!() };
+        let FenceAct::PauseJob { updates, .. } = &steps(&site, &Kind::ALL, now())[0].act else {
+            panic!()
+        };
         assert_eq!(
             Value::Object(updates[0].clone()),
             json!({"schedule": {"quartz_cron_expression": "0 0 9 * * ?", "timezone_id": "UTC", "pause_status": "PAUSED", "odd": [1]}})
@@ -292,14 +339,24 @@ mod tests {
     #[test]
     fn active_active_jobs_and_their_runs_are_spared_and_one_time_runs_are_not() {
         let site = site(
-            &[(Kind::Job, json!({"job_id": 1, "settings": {"name": "s", "tags": {"dr-mode": "active-active"}, "continuous": {}}}))],
+            &[(
+                Kind::Job,
+                json!({"job_id": 1, "settings": {"name": "s", "tags": {"dr-mode": "active-active"}, "continuous": {}}}),
+            )],
             &[
                 json!({"run_id": 7, "job_id": 1, "status": {"state": "QUEUED"}}),
                 json!({"run_id": 8, "status": {"state": "QUEUED"}}),
             ],
         );
-        let acts: Vec<FenceAct> = steps(&site, &Kind::ALL, now()).into_iter().map(|s| s.act).collect();
-        assert_eq!(acts, [FenceAct::CancelRun { run_id: 8 }], "the workspace-wide cancel would hit run 7");
+        let acts: Vec<FenceAct> = steps(&site, &Kind::ALL, now())
+            .into_iter()
+            .map(|s| s.act)
+            .collect();
+        assert_eq!(
+            acts,
+            [FenceAct::CancelRun { run_id: 8 }],
+            "the workspace-wide cancel would hit run 7"
+        );
     }
 
     #[test]
@@ -311,7 +368,12 @@ mod tests {
             call_timeout_seconds: Seconds(5),
         };
         let after = |seconds: i64| now() + SignedDuration::from_secs(seconds);
-        let fence = |unreachable_since| Fence { run: RunId::new("r"), since: now(), verified_at: None, unreachable_since };
+        let fence = |unreachable_since| Fence {
+            run: RunId::new("r"),
+            since: now(),
+            verified_at: None,
+            unreachable_since,
+        };
         for (unreachable, quiet, when, expected) in [
             (None, true, 1, FenceAnswer::Proceed),
             (None, false, 599, FenceAnswer::Continue),
@@ -320,7 +382,11 @@ mod tests {
             (Some(after(10)), false, 70, FenceAnswer::Proceed),
             (Some(after(590)), false, 601, FenceAnswer::Continue),
         ] {
-            assert_eq!(answer(&fence(unreachable), quiet, policy, after(when)), expected, "at {when} s");
+            assert_eq!(
+                answer(&fence(unreachable), quiet, now(), policy, after(when)),
+                expected,
+                "at {when} s"
+            );
         }
     }
 }

@@ -38,7 +38,12 @@ pub struct Incident {
 impl Incident {
     /// The incident that this judgement opens, if it is actionable.
     #[must_use]
-    pub fn from_judgement(judgement: &Judgement, site: SiteLabel, epoch: Epoch, now: Timestamp) -> Option<Self> {
+    pub fn from_judgement(
+        judgement: &Judgement,
+        site: SiteLabel,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Option<Self> {
         if !judgement.actionable {
             return None;
         }

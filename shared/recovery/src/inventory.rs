@@ -154,9 +154,7 @@ impl Inventory {
     /// The object with this kind and id.
     #[must_use]
     pub fn find(&self, kind: Kind, id: &str) -> Option<&Resource> {
-        self.resources
-            .iter()
-            .find(|r| r.kind == kind && r.id == id)
+        self.resources.iter().find(|r| r.kind == kind && r.id == id)
     }
 
     /// How many objects of each kind are live, `active-active` and excluded ones aside.

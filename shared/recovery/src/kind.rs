@@ -270,7 +270,9 @@ mod tests {
 
     #[test]
     fn a_dr_key_tag_wins_over_the_name() {
-        let job = object(json!({"settings": {"name": "n", "tags": {"dr-key": "k", "dr-mode": "active-active"}}}));
+        let job = object(
+            json!({"settings": {"name": "n", "tags": {"dr-key": "k", "dr-mode": "active-active"}}}),
+        );
         assert_eq!(Kind::Job.key_of(&job).as_deref(), Some("k"));
         assert_eq!(Kind::Job.mode_of(&job), DrMode::ActiveActive);
         let odd = object(json!({"settings": {"name": "n", "tags": {"dr-mode": "activ-activ"}}}));

@@ -21,15 +21,25 @@ impl Verified {
     /// The proof that `holds` in a reading that began after the attempt; `None` if the reading is too old or says
     /// otherwise.
     #[must_use]
-    pub fn by_reading(after: &Inventory, attempted_at: Option<Timestamp>, holds: impl FnOnce(&Inventory) -> bool) -> Option<Self> {
+    pub fn by_reading(
+        after: &Inventory,
+        attempted_at: Option<Timestamp>,
+        holds: impl FnOnce(&Inventory) -> bool,
+    ) -> Option<Self> {
         let later = attempted_at.is_none_or(|attempt| after.read_at >= attempt);
-        (later && holds(after)).then_some(Self { read_at: after.read_at })
+        (later && holds(after)).then_some(Self {
+            read_at: after.read_at,
+        })
     }
 
     /// The proof that `holds` in one object's own answer, whose reading began at `read_at`. For what is read singly, as a
     /// run is.
     #[must_use]
-    pub fn by_object(read_at: Timestamp, answer: &Object, holds: impl FnOnce(&Object) -> bool) -> Option<Self> {
+    pub fn by_object(
+        read_at: Timestamp,
+        answer: &Object,
+        holds: impl FnOnce(&Object) -> bool,
+    ) -> Option<Self> {
         holds(answer).then_some(Self { read_at })
     }
 

@@ -37,7 +37,9 @@ fn with_ranges(expression: &str) -> Option<String> {
             field
                 .split(',')
                 .map(|part| match part.split_once('/') {
-                    Some((from, step)) if !from.is_empty() && from.chars().all(|c| c.is_ascii_digit()) => {
+                    Some((from, step))
+                        if !from.is_empty() && from.chars().all(|c| c.is_ascii_digit()) =>
+                    {
                         format!("{from}-{last}/{step}")
                     }
                     _ => part.to_owned(),
@@ -61,7 +63,11 @@ mod tests {
         for (expression, zone, expected) in [
             ("0 0 9 * * ?", "UTC", Some("2026-03-01T09:00:00Z")),
             ("0 30 0/1 * * ?", "UTC", Some("2026-03-01T00:30:00Z")),
-            ("33 30 6 ? * MON", "Europe/Amsterdam", Some("2026-03-02T05:30:33Z")),
+            (
+                "33 30 6 ? * MON",
+                "Europe/Amsterdam",
+                Some("2026-03-02T05:30:33Z"),
+            ),
             ("0 0 12 ? * 2", "UTC", Some("2026-03-02T12:00:00Z")),
             ("0 0 8 1 1 ? 2027", "UTC", Some("2027-01-01T08:00:00Z")),
             ("0 0 9 * * ?", "Mars/Olympus", None),

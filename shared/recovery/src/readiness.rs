@@ -80,6 +80,10 @@ impl Readiness {
             count(ReadinessStatus::Ambiguous),
             count(ReadinessStatus::NotPaused),
         );
+        for note in &self.notes {
+            text.push_str("; ");
+            text.push_str(note);
+        }
         if total > 0 {
             text.push_str(&format!("; {total} block: {}", blocking.join(", ")));
             if total > blocking.len() {
@@ -103,7 +107,10 @@ pub fn compare(kinds: &[Kind], baseline: &Inventory, standby: &Inventory) -> Rea
             continue;
         }
         let twins = theirs.get(&(kind, key)).map_or(0, Vec::len);
-        let ours: Vec<_> = originals.iter().filter(|o| o.mode() != DrMode::Excluded).collect();
+        let ours: Vec<_> = originals
+            .iter()
+            .filter(|o| o.mode() != DrMode::Excluded)
+            .collect();
         let status = match (ours.len(), twins) {
             (0, _) => continue,
             (1, 1) => {
@@ -122,7 +129,11 @@ pub fn compare(kinds: &[Kind], baseline: &Inventory, standby: &Inventory) -> Rea
         }
     }
     for resource in &standby.resources {
-        if resource.kind == Kind::Job && kinds.contains(&Kind::Job) && resource.mode() == DrMode::ActivePassive && resource.is_live() {
+        if resource.kind == Kind::Job
+            && kinds.contains(&Kind::Job)
+            && resource.mode() == DrMode::ActivePassive
+            && resource.is_live()
+        {
             result.findings.push(Finding {
                 subject: resource.subject(),
                 status: ReadinessStatus::NotPaused,
@@ -161,9 +172,17 @@ mod tests {
 
     #[test]
     fn a_missing_job_blocks_and_is_named() {
-        let readiness = compare(&Kind::ALL, &site(&[json!({"name": "a"}), json!({"name": "b"})]), &site(&[json!({"name": "a"})]));
+        let readiness = compare(
+            &Kind::ALL,
+            &site(&[json!({"name": "a"}), json!({"name": "b"})]),
+            &site(&[json!({"name": "a"})]),
+        );
         assert_eq!(readiness.answer(), ReadinessAnswer::NotReady);
-        assert!(readiness.summary().contains("job \"b\" (Missing)"), "{}", readiness.summary());
+        assert!(
+            readiness.summary().contains("job \"b\" (Missing)"),
+            "{}",
+            readiness.summary()
+        );
     }
 
     #[test]
@@ -172,15 +191,25 @@ mod tests {
         let paused = json!({"name": "a", "continuous": {"pause_status": "PAUSED"}});
         let live = json!({"name": "a", "continuous": {"pause_status": "UNPAUSED"}});
         let standby = twice(paused.clone());
-        assert_eq!(compare(&Kind::ALL, &twice(paused), &standby).answer(), ReadinessAnswer::Ready);
-        assert_eq!(compare(&Kind::ALL, &twice(live), &standby).answer(), ReadinessAnswer::NotReady);
+        assert_eq!(
+            compare(&Kind::ALL, &twice(paused), &standby).answer(),
+            ReadinessAnswer::Ready
+        );
+        assert_eq!(
+            compare(&Kind::ALL, &twice(live), &standby).answer(),
+            ReadinessAnswer::NotReady
+        );
     }
 
     #[test]
     fn a_live_job_at_the_standby_is_told_unless_it_is_active_active() {
         let live = json!({"name": "a", "continuous": {}});
         let both = json!({"name": "b", "continuous": {}, "tags": {"dr-mode": "active-active"}});
-        let readiness = compare(&Kind::ALL, &site(&[live.clone(), both.clone()]), &site(&[live, both]));
+        let readiness = compare(
+            &Kind::ALL,
+            &site(&[live.clone(), both.clone()]),
+            &site(&[live, both]),
+        );
         assert_eq!(readiness.findings.len(), 1);
         assert_eq!(readiness.findings[0].status, ReadinessStatus::NotPaused);
         assert_eq!(readiness.answer(), ReadinessAnswer::Ready);

@@ -113,7 +113,12 @@ mod tests {
         let at = |s: i64| Timestamp::from_second(s).unwrap();
         assert_eq!(status.level_at(at(1000)), LagLevel::Unknown);
         status.recovery_point = Some(at(1000));
-        for (moment, level) in [(990, LagLevel::Fine), (1074, LagLevel::Fine), (1075, LagLevel::Warning), (1100, LagLevel::Critical)] {
+        for (moment, level) in [
+            (990, LagLevel::Fine),
+            (1074, LagLevel::Fine),
+            (1075, LagLevel::Warning),
+            (1100, LagLevel::Critical),
+        ] {
             assert_eq!(status.level_at(at(moment)), level, "{moment}");
         }
     }

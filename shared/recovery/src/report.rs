@@ -91,7 +91,15 @@ pub struct Listed {
 
 /// Makes the report from the run's own documents.
 #[must_use]
-pub fn make(run: &RunDocument, pages: &[ReadPage], decisions: Vec<Decision>, outcome: Outcome, reason: String, now: Timestamp) -> Report {
+pub fn make(
+    run: &RunDocument,
+    pages: &[ReadPage],
+    decisions: Vec<Decision>,
+    fence_stands: bool,
+    outcome: Outcome,
+    reason: String,
+    now: Timestamp,
+) -> Report {
     let failing_since = run.evidence.failing_since;
     let start = failing_since.unwrap_or(run.begun_at);
     let switched = run
@@ -130,7 +138,7 @@ pub fn make(run: &RunDocument, pages: &[ReadPage], decisions: Vec<Decision>, out
         unverified: tally.unverified.into_iter().collect(),
         listed: tally.listed.into_iter().collect(),
         decisions,
-        next: next_step(run, outcome),
+        next: next_step(run, outcome, fence_stands),
     }
 }
 
@@ -147,7 +155,11 @@ fn stage_seconds(run: &RunDocument, now: Timestamp) -> Vec<StageSeconds> {
     }
     by_stage
         .into_iter()
-        .map(|(stage, (seconds, finished))| StageSeconds { stage, seconds, finished })
+        .map(|(stage, (seconds, finished))| StageSeconds {
+            stage,
+            seconds,
+            finished,
+        })
         .collect()
 }
 
@@ -164,23 +176,47 @@ impl Tally {
     fn of(run: &RunDocument, pages: &[ReadPage]) -> Self {
         let mut tally = Self::default();
         for (site, counts) in [(run.from, 0), (run.target, 1)] {
-            let entries = || pages.iter().filter(move |p| p.site == site).flat_map(|p| &p.entries);
-            let with = |wanted: &'static [&'static str]| -> BTreeSet<Subject> {
-                entries()
-                    .filter(|e: &&ReadEntry| wanted.contains(&e.status.as_str()))
-                    .filter_map(|e| e.subject.clone())
-                    .collect()
+            let entries = || {
+                pages
+                    .iter()
+                    .filter(move |p| p.site == site)
+                    .flat_map(|p| &p.entries)
             };
-            let acted = with(&["Attempted", "Acknowledged", "Failed"]);
-            let verified = with(&["Verified"]);
-            let target = if counts == 0 { &mut tally.fenced } else { &mut tally.restored };
-            for subject in acted.intersection(&verified) {
-                *target.entry(subject.kind.clone()).or_default() += 1;
+            // What was verified once and acted upon again counts by the last word on it.
+            let mut last: BTreeMap<(&Subject, &str), (&ReadEntry, bool)> = BTreeMap::new();
+            for page in pages.iter().filter(|p| p.site == site) {
+                for entry in page.entries.iter().filter(|e| e.status != "Listed") {
+                    let Some(subject) = &entry.subject else {
+                        continue;
+                    };
+                    let known = last
+                        .entry((subject, page.stage.as_str()))
+                        .or_insert((entry, false));
+                    known.1 |= entry.status != "Verified";
+                    if entry.at >= known.0.at {
+                        known.0 = entry;
+                    }
+                }
             }
-            tally.unverified.extend(acted.difference(&verified).cloned());
+            let target = if counts == 0 {
+                &mut tally.fenced
+            } else {
+                &mut tally.restored
+            };
+            let mut done = BTreeSet::new();
+            for ((subject, _), (entry, acted)) in last {
+                if entry.status != "Verified" {
+                    tally.unverified.insert(subject.clone());
+                } else if acted && done.insert(subject) {
+                    *target.entry(subject.kind.clone()).or_default() += 1;
+                }
+            }
             for entry in entries().filter(|e| e.status == "Listed") {
                 if let (Some(subject), Some(reason)) = (&entry.subject, &entry.reason) {
-                    tally.listed.insert(Listed { subject: subject.clone(), reason: reason.clone() });
+                    tally.listed.insert(Listed {
+                        subject: subject.clone(),
+                        reason: reason.clone(),
+                    });
                 }
             }
         }
@@ -188,8 +224,24 @@ impl Tally {
     }
 }
 
-fn next_step(run: &RunDocument, outcome: Outcome) -> String {
-    let resume = format!("start the state machine with {{\"mode\":\"resume\",\"run\":\"{}\"}}", run.run);
+fn next_step(run: &RunDocument, outcome: Outcome, fence_stands: bool) -> String {
+    let step = step_after(run, outcome);
+    if fence_stands && run.committed_at.is_none() {
+        format!(
+            "THE {} SITE IS ACTIVE AND FENCED: what it runs stays paused until this run completes, or until somebody lifts the \
+             fence (operate `unfence`) and restores by hand what the ledger names. {step}",
+            run.from.as_str().to_uppercase()
+        )
+    } else {
+        step
+    }
+}
+
+fn step_after(run: &RunDocument, outcome: Outcome) -> String {
+    let resume = format!(
+        "start the state machine with {{\"mode\":\"resume\",\"run\":\"{}\"}}",
+        run.run
+    );
     match outcome {
         Outcome::Completed => format!(
             "the fence on the {} site stands until an operator lifts it; shutdown-site watches it on its schedule",
@@ -198,8 +250,15 @@ fn next_step(run: &RunDocument, outcome: Outcome) -> String {
         Outcome::Abandoned => "nothing; the lock is free".to_owned(),
         Outcome::Declined | Outcome::ApprovalExpired => format!("to ask again, {resume}"),
         Outcome::NotReady => format!("repair what is named, then {resume}"),
-        Outcome::FenceUnverified => format!("see runs/{}/ledger for what is still live; then {resume}", run.run),
-        Outcome::ValidationFailed => format!("repair the target, then {resume}; the fence stands meanwhile"),
-        Outcome::Preempted | Outcome::Stopped | Outcome::Failed => format!("when the cause is gone, {resume}"),
+        Outcome::FenceUnverified => format!(
+            "see runs/{}/ledger for what is still live; then {resume}",
+            run.run
+        ),
+        Outcome::ValidationFailed => {
+            format!("repair the target, then {resume}; the fence stands meanwhile")
+        }
+        Outcome::Preempted | Outcome::Stopped | Outcome::Failed => {
+            format!("when the cause is gone, {resume}")
+        }
     }
 }

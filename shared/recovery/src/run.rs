@@ -12,7 +12,7 @@ use crate::failure::FailureName;
 use crate::fence::FenceAnswer;
 use crate::readiness::ReadinessAnswer;
 use crate::replication::ReplicationStatus;
-use crate::site::{PlanName, RunId, RunToken, SiteLabel};
+use crate::site::{Epoch, PlanName, RunId, RunToken, SiteLabel};
 use crate::verdict::Verdict;
 
 /// The version of `runs/<id>/run.json`.
@@ -151,6 +151,8 @@ pub struct RunDocument {
     pub attempt: u32,
     /// The execution that acts for it now.
     pub token: RunToken,
+    /// The epoch in which it began. It may only go on in this one, or in the one that its own commit made.
+    pub epoch: Epoch,
     /// The site that is left.
     pub from: SiteLabel,
     /// The site that becomes active.
@@ -169,6 +171,8 @@ pub struct RunDocument {
     pub reason: Option<String>,
     /// When it ended.
     pub closed_at: Option<Timestamp>,
+    /// When people were told how it ended.
+    pub told_at: Option<Timestamp>,
 }
 
 /// Where an execution goes on.
@@ -186,7 +190,11 @@ impl RunDocument {
     /// Notes that a stage began, once per attempt.
     pub fn enter(&mut self, stage: Stage, now: Timestamp) {
         let attempt = self.attempt;
-        if !self.stages.iter().any(|s| s.stage == stage && s.attempt == attempt) {
+        if !self
+            .stages
+            .iter()
+            .any(|s| s.stage == stage && s.attempt == attempt)
+        {
             self.stages.push(StageRecord {
                 stage,
                 attempt,
@@ -207,19 +215,38 @@ impl RunDocument {
         }
     }
 
+    /// When a stage of this attempt began; `now` if it has not.
+    #[must_use]
+    pub fn entered_at(&self, stage: Stage, now: Timestamp) -> Timestamp {
+        self.stages
+            .iter()
+            .find(|s| s.stage == stage && s.attempt == self.attempt)
+            .map_or(now, |s| s.started_at)
+    }
+
+    /// Whether a stage of this attempt is under way.
+    #[must_use]
+    pub fn is_in(&self, stage: Stage) -> bool {
+        self.stages
+            .iter()
+            .any(|s| s.stage == stage && s.attempt == self.attempt && s.finished_at.is_none())
+    }
+
     /// Whether a stage was done in any attempt.
     #[must_use]
     pub fn is_finished(&self, stage: Stage) -> bool {
-        self.stages.iter().any(|s| s.stage == stage && s.finished_at.is_some())
+        self.stages
+            .iter()
+            .any(|s| s.stage == stage && s.finished_at.is_some())
     }
 
     /// Where a resumed run goes on: every stage can be repeated, so it starts at the last door that need not be passed
-    /// again.
+    /// again. An approval holds on only while the fence that it led to stands; else a human is asked anew.
     #[must_use]
-    pub fn resume_at(&self) -> ResumeAt {
+    pub fn resume_at(&self, its_fence_stands: bool) -> ResumeAt {
         if self.committed_at.is_some() {
             ResumeAt::Committed
-        } else if self.is_finished(Stage::Approval) {
+        } else if self.is_finished(Stage::Approval) && its_fence_stands {
             ResumeAt::Fence
         } else {
             ResumeAt::Readiness
@@ -245,6 +272,7 @@ impl RunDocument {
                 self.outcome = None;
                 self.reason = None;
                 self.closed_at = None;
+                self.told_at = None;
                 Ok(())
             }
         }
@@ -267,7 +295,10 @@ pub fn outcome_of(machine_state: &Value) -> (Outcome, String) {
         return of_error(error);
     }
     let last = machine_state.get("last").and_then(|l| l.get("Payload"));
-    let answer = last.and_then(|l| l.get("answer")).and_then(Value::as_str).unwrap_or("");
+    let answer = last
+        .and_then(|l| l.get("answer"))
+        .and_then(Value::as_str)
+        .unwrap_or("");
     let reason = last.and_then(|l| l.get("reason")).and_then(Value::as_str);
     let is = |known: &dyn erased::Answer| known.matches(answer);
     let (outcome, standard) = if answer == "Switched" {
@@ -279,11 +310,20 @@ pub fn outcome_of(machine_state: &Value) -> (Outcome, String) {
     } else if is(&ReadinessAnswer::NotReady) {
         (Outcome::NotReady, "the target is not ready")
     } else if is(&FenceAnswer::FenceUnverified) {
-        (Outcome::FenceUnverified, "the old site is reachable and did not become quiet")
+        (
+            Outcome::FenceUnverified,
+            "the old site is reachable and did not become quiet",
+        )
     } else if is(&ValidationAnswer::Failed) {
-        (Outcome::ValidationFailed, "the target did not pass its checks")
+        (
+            Outcome::ValidationFailed,
+            "the target did not pass its checks",
+        )
     } else {
-        (Outcome::Failed, "the execution ended at an answer that nobody foresaw")
+        (
+            Outcome::Failed,
+            "the execution ended at an answer that nobody foresaw",
+        )
     };
     (outcome, reason.unwrap_or(standard).to_owned())
 }
@@ -309,7 +349,11 @@ fn of_error(error: &Value) -> (Outcome, String) {
     // A function's failure arrives as JSON text: {"errorType", "errorMessage"}.
     let cause = serde_json::from_str::<Value>(text("Cause"))
         .ok()
-        .and_then(|c| c.get("errorMessage").and_then(Value::as_str).map(str::to_owned))
+        .and_then(|c| {
+            c.get("errorMessage")
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        })
         .unwrap_or_else(|| text("Cause").to_owned());
     let outcome = if name == FailureName::LockLost.as_str() {
         Outcome::Preempted
@@ -348,8 +392,14 @@ mod tests {
             "last": {"Payload": {"answer": "Switched"}},
             "error": {"Error": "UnknownMode", "Cause": "{\"errorType\":\"UnknownMode\",\"errorMessage\":\"no mode 'x'\"}"},
         });
-        assert_eq!(outcome_of(&state), (Outcome::Failed, "UnknownMode: no mode 'x'".into()));
+        assert_eq!(
+            outcome_of(&state),
+            (Outcome::Failed, "UnknownMode: no mode 'x'".into())
+        );
         let state = json!({"error": {"Error": "LockLost", "Cause": "gone"}});
-        assert_eq!(outcome_of(&state), (Outcome::Preempted, "LockLost: gone".into()));
+        assert_eq!(
+            outcome_of(&state),
+            (Outcome::Preempted, "LockLost: gone".into())
+        );
     }
 }

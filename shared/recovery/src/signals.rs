@@ -34,7 +34,11 @@ impl Signals {
     /// two probes at once saw the same.
     pub fn add(&mut self, observation: Observation) {
         let site = observation.site;
-        if self.observations.iter().any(|o| o.site == site && o.at == observation.at) {
+        if self
+            .observations
+            .iter()
+            .any(|o| o.site == site && o.at == observation.at)
+        {
             return;
         }
         self.observations.push(observation);

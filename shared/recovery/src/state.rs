@@ -34,6 +34,10 @@ pub struct State {
     pub cool_down_until: Option<Timestamp>,
     /// The newest commit.
     pub last_commit: Option<Commit>,
+    /// The run that has begun to change sites and has not completed. While it stands, no site is a model to learn from.
+    /// It ends with the run's completion, or when an operator vouches for the active site (`acknowledge`).
+    #[serde(default)]
+    pub unsettled: Option<RunId>,
 }
 
 /// The right to change things, held by one run through one execution.
@@ -90,7 +94,9 @@ pub struct Commit {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refusal {
     /// A hold blocks every start.
-    #[error("a hold by {who} since {since} blocks every start ({why}); release it with operate `release`")]
+    #[error(
+        "a hold by {who} since {since} blocks every start ({why}); release it with operate `release`"
+    )]
     Held {
         /// Who set the hold.
         who: String,
@@ -100,7 +106,9 @@ pub enum Refusal {
         since: Timestamp,
     },
     /// Another run is under way.
-    #[error("run {run} holds the lock since {since}; wait for it, or end it with operate `abandon`")]
+    #[error(
+        "run {run} holds the lock since {since}; wait for it, or end it with operate `abandon`"
+    )]
     Locked {
         /// The run.
         run: RunId,
@@ -113,9 +121,35 @@ pub enum Refusal {
         /// The caller's run.
         run: RunId,
     },
-    /// A fence can only be lifted when no run is under way and the site is not needed as fenced.
+    /// There is no fence to lift or to work on.
     #[error("no fence stands on the {site} site")]
     NoFence {
+        /// The site.
+        site: SiteLabel,
+    },
+    /// The site that would be left is not fenced, or the one that would become active is.
+    #[error("the {from} site is not fenced or the {target} site is; nothing may be committed")]
+    NotFenced {
+        /// The site that would be left.
+        from: SiteLabel,
+        /// The site that would become active.
+        target: SiteLabel,
+    },
+    /// The state changed since the run looked at it.
+    #[error(
+        "the {active} site is active in epoch {epoch} now, or a fence stands on the target; start again"
+    )]
+    Changed {
+        /// The active site.
+        active: SiteLabel,
+        /// The epoch.
+        epoch: Epoch,
+    },
+    /// The fenced site was never seen quiet, so that lifting its fence could make two active sites.
+    #[error(
+        "the {site} site was never seen quiet and is not the active one: without its fence both sites may run; to lift it all the same add \"confirm\" with the plan's name"
+    )]
+    NeverQuiet {
         /// The site.
         site: SiteLabel,
     },
@@ -135,6 +169,7 @@ impl State {
             hold: None,
             cool_down_until: None,
             last_commit: None,
+            unsettled: None,
         }
     }
 
@@ -142,7 +177,13 @@ impl State {
     ///
     /// # Errors
     /// [`Refusal::Held`] or [`Refusal::Locked`].
-    pub fn take_lock(&mut self, run: &RunId, token: &RunToken, mode: Mode, now: Timestamp) -> Result<(), Refusal> {
+    pub fn take_lock(
+        &mut self,
+        run: &RunId,
+        token: &RunToken,
+        mode: Mode,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         if let Some(lock) = &self.lock {
             if lock.run == *run && lock.token == *token {
                 return Ok(());
@@ -166,6 +207,47 @@ impl State {
             taken_at: now,
         });
         Ok(())
+    }
+
+    /// Takes the lock for a run that is resumed. A lock of the same run is taken over: its older execution is a zombie
+    /// from then on.
+    ///
+    /// # Errors
+    /// [`Refusal::Held`] or [`Refusal::Locked`].
+    pub fn resume_lock(
+        &mut self,
+        run: &RunId,
+        token: &RunToken,
+        mode: Mode,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if self
+            .lock
+            .as_ref()
+            .is_some_and(|lock| lock.run == *run && lock.token != *token)
+        {
+            self.lock = None;
+        }
+        self.take_lock(run, token, mode, now)
+    }
+
+    /// Whether a run that leaves `from` in `epoch` may still do so: nothing was committed since, and its target is not
+    /// fenced.
+    ///
+    /// # Errors
+    /// [`Refusal::Changed`].
+    pub fn require_unchanged(&self, from: SiteLabel, epoch: Epoch) -> Result<(), Refusal> {
+        if self.active_site == from
+            && self.epoch == epoch
+            && !self.fences.contains_key(&from.other())
+        {
+            Ok(())
+        } else {
+            Err(Refusal::Changed {
+                active: self.active_site,
+                epoch: self.epoch,
+            })
+        }
     }
 
     /// Whether this execution still may act for this run.
@@ -192,8 +274,15 @@ impl State {
     ///
     /// # Errors
     /// [`Refusal::LockLost`].
-    pub fn raise_fence(&mut self, site: SiteLabel, run: &RunId, token: &RunToken, now: Timestamp) -> Result<(), Refusal> {
+    pub fn raise_fence(
+        &mut self,
+        site: SiteLabel,
+        run: &RunId,
+        token: &RunToken,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         self.require_lock(run, token)?;
+        self.unsettled = Some(run.clone());
         self.fences
             .entry(site)
             .and_modify(|fence| fence.run = run.clone())
@@ -206,16 +295,20 @@ impl State {
         Ok(())
     }
 
-    /// Lifts a fence: an act of its own, by an operator.
+    /// Lifts a fence: an act of its own, by an operator. `confirmed`: although the site was never seen quiet.
     ///
     /// # Errors
-    /// [`Refusal::Locked`] while a run is under way, [`Refusal::NoFence`] if none stands.
-    pub fn lift_fence(&mut self, site: SiteLabel) -> Result<Fence, Refusal> {
+    /// [`Refusal::Locked`] while a run is under way, [`Refusal::NoFence`] if none stands, [`Refusal::NeverQuiet`].
+    pub fn lift_fence(&mut self, site: SiteLabel, confirmed: bool) -> Result<Fence, Refusal> {
         if let Some(lock) = &self.lock {
             return Err(Refusal::Locked {
                 run: lock.run.clone(),
                 since: lock.taken_at,
             });
+        }
+        let fence = self.fences.get(&site).ok_or(Refusal::NoFence { site })?;
+        if self.active_site != site && fence.verified_at.is_none() && !confirmed {
+            return Err(Refusal::NeverQuiet { site });
         }
         self.fences.remove(&site).ok_or(Refusal::NoFence { site })
     }
@@ -224,14 +317,24 @@ impl State {
     /// nothing. Returns the commit that stands.
     ///
     /// # Errors
-    /// [`Refusal::LockLost`].
-    pub fn commit(&mut self, target: SiteLabel, run: &RunId, token: &RunToken, now: Timestamp) -> Result<Commit, Refusal> {
+    /// [`Refusal::LockLost`]; [`Refusal::NotFenced`] unless the site that is left is fenced and the target is not.
+    pub fn commit(
+        &mut self,
+        target: SiteLabel,
+        run: &RunId,
+        token: &RunToken,
+        now: Timestamp,
+    ) -> Result<Commit, Refusal> {
         self.require_lock(run, token)?;
         if let Some(done) = &self.last_commit
             && done.run == *run
             && self.active_site == target
         {
             return Ok(done.clone());
+        }
+        let from = target.other();
+        if !self.fences.contains_key(&from) || self.fences.contains_key(&target) {
+            return Err(Refusal::NotFenced { from, target });
         }
         let commit = Commit {
             run: run.clone(),
@@ -287,9 +390,50 @@ mod tests {
         assert!(state.release_lock(&a, &ta));
         state.take_lock(&b, &tb, Mode::Failover, at(4)).unwrap();
         assert!(state.commit(SiteLabel::Secondary, &a, &ta, at(5)).is_err());
-        assert!(state.raise_fence(SiteLabel::Primary, &a, &ta, at(5)).is_err());
+        assert!(
+            state
+                .raise_fence(SiteLabel::Primary, &a, &ta, at(5))
+                .is_err()
+        );
         assert!(!state.release_lock(&a, &ta));
         assert_eq!(state.active_site, SiteLabel::Primary);
+    }
+
+    #[test]
+    fn a_resumed_run_takes_its_own_lock_over_and_its_old_execution_is_a_zombie() {
+        let mut state = State::initial(PlanName::new("p"));
+        let (a, ta) = run("a");
+        let again = RunToken::new("arn:again");
+        state.take_lock(&a, &ta, Mode::Failover, at(1)).unwrap();
+        state
+            .resume_lock(&a, &again, Mode::Failover, at(2))
+            .unwrap();
+        assert!(state.require_lock(&a, &ta).is_err());
+        assert!(state.require_lock(&a, &again).is_ok());
+        let (b, tb) = run("b");
+        assert!(
+            state.resume_lock(&b, &tb, Mode::Failover, at(3)).is_err(),
+            "only its own"
+        );
+    }
+
+    #[test]
+    fn a_fence_on_a_site_never_seen_quiet_is_lifted_only_when_confirmed() {
+        let mut state = State::initial(PlanName::new("p"));
+        let (a, ta) = run("a");
+        state.take_lock(&a, &ta, Mode::Failover, at(1)).unwrap();
+        state
+            .raise_fence(SiteLabel::Primary, &a, &ta, at(1))
+            .unwrap();
+        state.commit(SiteLabel::Secondary, &a, &ta, at(2)).unwrap();
+        state.release_lock(&a, &ta);
+        assert_eq!(
+            state.lift_fence(SiteLabel::Primary, false),
+            Err(Refusal::NeverQuiet {
+                site: SiteLabel::Primary
+            })
+        );
+        assert!(state.lift_fence(SiteLabel::Primary, true).is_ok());
     }
 
     #[test]
@@ -299,7 +443,11 @@ mod tests {
         state.cool_down_until = Some(at(10));
         assert!(state.automatic_start_blocked(at(9)).is_some());
         assert!(state.automatic_start_blocked(at(10)).is_none());
-        state.hold = Some(Hold { who: "w".into(), why: "y".into(), since: at(1) });
+        state.hold = Some(Hold {
+            who: "w".into(),
+            why: "y".into(),
+            since: at(1),
+        });
         assert!(matches!(
             state.take_lock(&a, &ta, Mode::Failover, at(20)),
             Err(Refusal::Held { .. })
@@ -343,12 +491,14 @@ mod tests {
                     Act::Commit(r, t) => {
                         let (r, t) = who(r, t);
                         let held = before.require_lock(&r, &t).is_ok();
+                        let again = before.last_commit.as_ref().is_some_and(|c| c.run == r);
                         let done = state.commit(SiteLabel::Secondary, &r, &t, now).is_ok();
-                        prop_assert_eq!(held, done);
+                        let fenced = before.fences.contains_key(&SiteLabel::Primary);
+                        prop_assert_eq!(held && (fenced || again), done, "a commit needs the lock and the fence");
                     }
                     Act::Lift => {
                         let allowed = before.lock.is_none() && !before.fences.is_empty();
-                        prop_assert_eq!(state.lift_fence(SiteLabel::Primary).is_ok(), allowed);
+                        prop_assert_eq!(state.lift_fence(SiteLabel::Primary, true).is_ok(), allowed);
                         continue;
                     }
                 }

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aws::{Failure, Ports, keys};
-use databricks::{Connections, Credential, RateShare, Retries, Secret, Settings, Timeouts, Workspace, WorkspaceUrl};
+use databricks::{
+    Connections, Credential, RateShare, Retries, Secret, Settings, Timeouts, Workspace,
+    WorkspaceUrl,
+};
 use recovery::failure::FailureName;
 use recovery::plan::Plan;
 use recovery::run::RunDocument;
@@ -44,11 +47,31 @@ pub enum Purpose {
 impl Purpose {
     fn settings(self) -> (Timeouts, RateShare, Retries, Connections) {
         match self {
-            Self::Probe(limit) => (within(limit, limit), RateShare::BACKGROUND, Retries::Off, Connections::Fresh),
+            Self::Probe(limit) => (
+                within(limit, limit),
+                RateShare::BACKGROUND,
+                Retries::Off,
+                Connections::Fresh,
+            ),
             // Room for the queue of the rate limit, not for an unreachable host: each attempt ends after `call`.
-            Self::Fence(call) => (within(call, call * 12), RateShare::RUN, Retries::On, Connections::Pooled),
-            Self::Run => (Timeouts::default(), RateShare::RUN, Retries::On, Connections::Pooled),
-            Self::Background => (Timeouts::default(), RateShare::BACKGROUND, Retries::On, Connections::Pooled),
+            Self::Fence(call) => (
+                within(call, call * 12),
+                RateShare::RUN,
+                Retries::On,
+                Connections::Pooled,
+            ),
+            Self::Run => (
+                Timeouts::default(),
+                RateShare::RUN,
+                Retries::On,
+                Connections::Pooled,
+            ),
+            Self::Background => (
+                Timeouts::default(),
+                RateShare::BACKGROUND,
+                Retries::On,
+                Connections::Pooled,
+            ),
         }
     }
 }
@@ -76,13 +99,21 @@ struct CredentialDocument {
 /// `InvalidPlan` if the parameter is missing or no URL.
 pub async fn workspace_url(ports: &Ports, site: SiteLabel) -> Result<WorkspaceUrl, Failure> {
     let name = keys::workspace_url(&ports.plan_name, site);
-    let text = ports.parameters.get(&ports.region, &name).await?.ok_or_else(|| {
-        Failure::new(
-            FailureName::InvalidPlan,
-            format!("parameter {name} in {} is missing; put the {site} workspace's URL there", ports.region),
-        )
-    })?;
-    WorkspaceUrl::parse(text.trim()).map_err(|e| Failure::new(FailureName::InvalidPlan, format!("parameter {name}: {e}")))
+    let text = ports
+        .parameters
+        .get(&ports.region, &name)
+        .await?
+        .ok_or_else(|| {
+            Failure::new(
+                FailureName::InvalidPlan,
+                format!(
+                    "parameter {name} in {} is missing; put the {site} workspace's URL there",
+                    ports.region
+                ),
+            )
+        })?;
+    WorkspaceUrl::parse(text.trim())
+        .map_err(|e| Failure::new(FailureName::InvalidPlan, format!("parameter {name}: {e}")))
 }
 
 /// The URL that a run froze when it began: a change of the parameters meanwhile does not move a run.
@@ -90,16 +121,33 @@ pub async fn workspace_url(ports: &Ports, site: SiteLabel) -> Result<WorkspaceUr
 /// # Errors
 /// `StateCorrupt` if the run holds none.
 pub fn frozen_url(run: &RunDocument, site: SiteLabel) -> Result<WorkspaceUrl, Failure> {
-    let text = run.evidence.workspace_urls.get(&site).map_or("", String::as_str);
-    WorkspaceUrl::parse(text)
-        .map_err(|e| Failure::new(FailureName::StateCorrupt, format!("run {} holds no usable URL of the {site} site: {e}", run.run)))
+    let text = run
+        .evidence
+        .workspace_urls
+        .get(&site)
+        .map_or("", String::as_str);
+    WorkspaceUrl::parse(text).map_err(|e| {
+        Failure::new(
+            FailureName::StateCorrupt,
+            format!(
+                "run {} holds no usable URL of the {site} site: {e}",
+                run.run
+            ),
+        )
+    })
 }
 
 /// A client of a site.
 ///
 /// # Errors
 /// `InvalidPlan` for a URL or id that is missing or unfit, `CredentialRefused` for a credential that is.
-pub async fn connect(ports: &Ports, plan: &Plan, site: SiteLabel, role: Role, purpose: Purpose) -> Result<Workspace, Failure> {
+pub async fn connect(
+    ports: &Ports,
+    plan: &Plan,
+    site: SiteLabel,
+    role: Role,
+    purpose: Purpose,
+) -> Result<Workspace, Failure> {
     let url = workspace_url(ports, site).await?;
     connect_to(ports, plan, site, url, role, purpose).await
 }
@@ -108,7 +156,14 @@ pub async fn connect(ports: &Ports, plan: &Plan, site: SiteLabel, role: Role, pu
 ///
 /// # Errors
 /// As [`connect`].
-pub async fn connect_to(ports: &Ports, plan: &Plan, site: SiteLabel, url: WorkspaceUrl, role: Role, purpose: Purpose) -> Result<Workspace, Failure> {
+pub async fn connect_to(
+    ports: &Ports,
+    plan: &Plan,
+    site: SiteLabel,
+    url: WorkspaceUrl,
+    role: Role,
+    purpose: Purpose,
+) -> Result<Workspace, Failure> {
     let (timeouts, share, retries, connections) = purpose.settings();
     let workspace_id = plan
         .sites
@@ -116,7 +171,12 @@ pub async fn connect_to(ports: &Ports, plan: &Plan, site: SiteLabel, url: Worksp
         .workspace_id
         .as_str()
         .parse()
-        .map_err(|e| Failure::new(FailureName::InvalidPlan, format!("sites.{site}.workspace_id: {e}")))?;
+        .map_err(|e| {
+            Failure::new(
+                FailureName::InvalidPlan,
+                format!("sites.{site}.workspace_id: {e}"),
+            )
+        })?;
     let settings = Settings {
         url,
         workspace_id,
@@ -126,23 +186,36 @@ pub async fn connect_to(ports: &Ports, plan: &Plan, site: SiteLabel, url: Worksp
         retries,
         connections,
     };
-    Workspace::connect(settings).map_err(|e| Failure::new(FailureName::InvalidPlan, format!("the {site} site: {e}")))
+    Workspace::connect(settings)
+        .map_err(|e| Failure::new(FailureName::InvalidPlan, format!("the {site} site: {e}")))
 }
 
 async fn credential(ports: &Ports, site: SiteLabel, role: Role) -> Result<Credential, Failure> {
     let name = keys::credential(&ports.plan_name, site, role.as_str());
-    let refuse = |why: &str| Failure::new(FailureName::CredentialRefused, format!("parameter {name} in {} {why}", ports.region));
+    let refuse = |why: &str| {
+        Failure::new(
+            FailureName::CredentialRefused,
+            format!("parameter {name} in {} {why}", ports.region),
+        )
+    };
     let text = ports
         .parameters
         .get(&ports.region, &name)
         .await?
-        .ok_or_else(|| refuse("is missing; put the service principal's secret there as a SecureString"))?;
+        .ok_or_else(|| {
+            refuse("is missing; put the service principal's secret there as a SecureString")
+        })?;
     // The parser's own words could quote the secret.
     let document: CredentialDocument = serde_json::from_str(&text)
         .map_err(|_| refuse("is not JSON of the form {\"client_id\": …, \"client_secret\": …}"))?;
     match (document.client_id, document.client_secret, document.token) {
-        (Some(client_id), Some(client_secret), None) => Ok(Credential::ClientSecret { client_id, client_secret }),
+        (Some(client_id), Some(client_secret), None) => Ok(Credential::ClientSecret {
+            client_id,
+            client_secret,
+        }),
         (None, None, Some(token)) => Ok(Credential::Token(token)),
-        _ => Err(refuse("must hold client_id and client_secret, or token alone")),
+        _ => Err(refuse(
+            "must hold client_id and client_secret, or token alone",
+        )),
     }
 }

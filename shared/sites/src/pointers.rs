@@ -33,8 +33,10 @@ impl Pointers {
 
     /// Adds the HTTP path of a warehouse at the active site.
     pub fn add_warehouse(&mut self, plan: &Plan, name: &str, id: &str) {
-        self.values
-            .insert(keys::active_warehouse(&plan.name, name), format!("/sql/1.0/warehouses/{id}"));
+        self.values.insert(
+            keys::active_warehouse(&plan.name, name),
+            format!("/sql/1.0/warehouses/{id}"),
+        );
     }
 
     /// All of them.
@@ -46,7 +48,12 @@ impl Pointers {
 
 /// Makes the pointers say what they should in the control region and both sites' regions, at the same time, and reads
 /// back what was written. A region that does not answer within `patience` is an error of its own and holds up nothing.
-pub async fn assert_pointers(ports: &Ports, plan: &Plan, pointers: &Pointers, patience: Duration) -> Vec<(Region, Result<usize, Failure>)> {
+pub async fn assert_pointers(
+    ports: &Ports,
+    plan: &Plan,
+    pointers: &Pointers,
+    patience: Duration,
+) -> Vec<(Region, Result<usize, Failure>)> {
     let mut regions = vec![plan.control_region.clone()];
     for site in SiteLabel::ALL {
         let region = &plan.sites.get(site).region;
@@ -61,13 +68,22 @@ pub async fn assert_pointers(ports: &Ports, plan: &Plan, pointers: &Pointers, pa
     .await
 }
 
-async fn within<R>(patience: Duration, region: &Region, work: impl Future<Output = Result<R, Failure>>) -> Result<R, Failure> {
-    tokio::time::timeout(patience, work).await.unwrap_or_else(|_| {
-        Err(Failure::new(
-            FailureName::Transient,
-            format!("SSM in {region} did not answer within {} s", patience.as_secs_f64()),
-        ))
-    })
+async fn within<R>(
+    patience: Duration,
+    region: &Region,
+    work: impl Future<Output = Result<R, Failure>>,
+) -> Result<R, Failure> {
+    tokio::time::timeout(patience, work)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Failure::new(
+                FailureName::Transient,
+                format!(
+                    "SSM in {region} did not answer within {} s",
+                    patience.as_secs_f64()
+                ),
+            ))
+        })
 }
 
 /// Writes what differs; says how many did.

@@ -36,12 +36,48 @@ pub async fn read_inventory(
     // Boxed: nested this deep, the futures of callers would exceed what the compiler lays out.
     let (jobs, runs, pools, clusters, warehouses, pipelines) = async {
         futures::try_join!(
-        async { if wants(Kind::Job) { jobs(workspace).await } else { Ok(vec![]) } },
-        async { if wants(Kind::Job) { runs(workspace).await } else { Ok(vec![]) } },
-        async { if wants(Kind::InstancePool) { workspace.list_pools().await } else { Ok(vec![]) } },
-        async { if wants(Kind::Cluster) { workspace.list_clusters().await } else { Ok(vec![]) } },
-        async { if wants(Kind::Warehouse) { workspace.list_warehouses().await } else { Ok(vec![]) } },
-        async { if wants(Kind::Pipeline) { pipelines(workspace, depth).await } else { Ok(vec![]) } },
+            async {
+                if wants(Kind::Job) {
+                    jobs(workspace).await
+                } else {
+                    Ok(vec![])
+                }
+            },
+            async {
+                if wants(Kind::Job) {
+                    runs(workspace).await
+                } else {
+                    Ok(vec![])
+                }
+            },
+            async {
+                if wants(Kind::InstancePool) {
+                    workspace.list_pools().await
+                } else {
+                    Ok(vec![])
+                }
+            },
+            async {
+                if wants(Kind::Cluster) {
+                    workspace.list_clusters().await
+                } else {
+                    Ok(vec![])
+                }
+            },
+            async {
+                if wants(Kind::Warehouse) {
+                    workspace.list_warehouses().await
+                } else {
+                    Ok(vec![])
+                }
+            },
+            async {
+                if wants(Kind::Pipeline) {
+                    pipelines(workspace, depth).await
+                } else {
+                    Ok(vec![])
+                }
+            },
         )
     }
     .boxed()
@@ -73,7 +109,12 @@ async fn runs(workspace: &Workspace) -> Result<Vec<ActiveRun>, Error> {
         active_only: true,
         ..RunsFilter::default()
     };
-    let mut runs: Vec<ActiveRun> = workspace.list_runs(filter).await?.iter().filter_map(ActiveRun::new).collect();
+    let mut runs: Vec<ActiveRun> = workspace
+        .list_runs(filter)
+        .await?
+        .iter()
+        .filter_map(ActiveRun::new)
+        .collect();
     // Pages shift while runs start, so one may come twice.
     runs.sort_by_key(|r| r.run_id);
     runs.dedup_by_key(|r| r.run_id);
@@ -85,7 +126,10 @@ async fn jobs(workspace: &Workspace) -> Result<Vec<Object>, Error> {
     let listed = workspace.list_jobs(false).await?;
     stream::iter(listed)
         .map(|job| async move {
-            let has_triggers = job.get("settings").and_then(|s| s.get("triggers")).is_some();
+            let has_triggers = job
+                .get("settings")
+                .and_then(|s| s.get("triggers"))
+                .is_some();
             match job.get("job_id").and_then(Value::as_i64) {
                 Some(id) if has_triggers => workspace.get_job(JobId(id)).await,
                 _ => Ok(job),
@@ -103,11 +147,13 @@ async fn pipelines(workspace: &Workspace, depth: Depth) -> Result<Vec<Object>, E
         .map(|pipeline| async move {
             let needed = depth == Depth::Whole || Kind::Pipeline.is_live(&pipeline);
             match pipeline.get("pipeline_id").and_then(Value::as_str) {
-                Some(id) if needed => match workspace.get_pipeline(&PipelineId(id.to_owned())).await {
-                    // Deleted since it was listed.
-                    Err(error) if error.is_not_found() => Ok(None),
-                    whole => whole.map(Some),
-                },
+                Some(id) if needed => {
+                    match workspace.get_pipeline(&PipelineId(id.to_owned())).await {
+                        // Deleted since it was listed.
+                        Err(error) if error.is_not_found() => Ok(None),
+                        whole => whole.map(Some),
+                    }
+                }
                 _ => Ok(Some(pipeline)),
             }
         })

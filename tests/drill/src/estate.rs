@@ -31,7 +31,11 @@ impl Estate {
             None => Inventory::from_json(serde_json::from_str(EXAMPLE).unwrap_or_default())?,
         };
         let standby = primary.standby("secondary");
-        let secondary = if scenario == Scenario::MissingJob { without_a_live_job(&standby, &primary)? } else { standby };
+        let secondary = if scenario == Scenario::MissingJob {
+            without_a_live_job(&standby, &primary)?
+        } else {
+            standby
+        };
         let original = primary.to_json();
         Ok(Self {
             primary,
@@ -44,13 +48,20 @@ impl Estate {
 /// The standby without the first job that is live at the primary.
 fn without_a_live_job(standby: &Inventory, primary: &Inventory) -> Result<Inventory, DrillError> {
     let live = live::places(&primary.to_json());
-    let victim = live.keys().next().map(|(job, _)| job.clone()).unwrap_or_default();
+    let victim = live
+        .keys()
+        .next()
+        .map(|(job, _)| job.clone())
+        .unwrap_or_default();
     let mut json = standby.to_json();
     if let Some(jobs) = json.get_mut("jobs").and_then(Value::as_array_mut) {
         jobs.retain(|job| {
             let settings = job.get("settings");
             let name = settings.and_then(|s| s.get("name")).and_then(Value::as_str);
-            let key = settings.and_then(|s| s.get("tags")).and_then(|t| t.get("dr-key")).and_then(Value::as_str);
+            let key = settings
+                .and_then(|s| s.get("tags"))
+                .and_then(|t| t.get("dr-key"))
+                .and_then(Value::as_str);
             name != Some(victim.as_str()) && key != Some(victim.as_str())
         });
     }

@@ -8,7 +8,11 @@ use serde_json::Value;
 pub type LivePlace = (String, String);
 
 fn items<'a>(inventory: &'a Value, kind: &str) -> impl Iterator<Item = &'a Value> {
-    inventory.get(kind).and_then(Value::as_array).into_iter().flatten()
+    inventory
+        .get(kind)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn text<'a>(value: &'a Value, path: &[&str]) -> &'a str {
@@ -20,13 +24,20 @@ fn text<'a>(value: &'a Value, path: &[&str]) -> &'a str {
 
 /// Jobs that do not take part: on both sites on purpose, or left alone.
 fn takes_part(job: &Value) -> bool {
-    !matches!(text(job, &["settings", "tags", "dr-mode"]), "active-active" | "excluded")
+    !matches!(
+        text(job, &["settings", "tags", "dr-mode"]),
+        "active-active" | "excluded"
+    )
 }
 
 /// What a job is called at both sites.
 fn key(job: &Value) -> String {
     let tag = text(job, &["settings", "tags", "dr-key"]);
-    if tag.is_empty() { text(job, &["settings", "name"]).to_owned() } else { tag.to_owned() }
+    if tag.is_empty() {
+        text(job, &["settings", "name"]).to_owned()
+    } else {
+        tag.to_owned()
+    }
 }
 
 /// Every live place of every job that takes part, with how often it occurs (names may repeat).
@@ -45,7 +56,13 @@ pub fn places(inventory: &Value) -> BTreeMap<LivePlace, usize> {
                 note(place.to_owned(), setting);
             }
         }
-        for (i, setting) in settings.get("triggers").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        for (i, setting) in settings
+            .get("triggers")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .enumerate()
+        {
             note(format!("triggers[{i}]"), setting);
         }
     }
@@ -87,7 +104,12 @@ pub fn compute(inventory: &Value) -> BTreeSet<(&'static str, String)> {
     let mut found = BTreeSet::new();
     for cluster in items(inventory, "clusters") {
         let interactive = matches!(text(cluster, &["cluster_source"]), "UI" | "API" | "");
-        if interactive && matches!(text(cluster, &["state"]), "RUNNING" | "PENDING" | "RESTARTING" | "RESIZING") {
+        if interactive
+            && matches!(
+                text(cluster, &["state"]),
+                "RUNNING" | "PENDING" | "RESTARTING" | "RESIZING"
+            )
+        {
             found.insert(("cluster", text(cluster, &["cluster_name"]).to_owned()));
         }
     }
@@ -97,13 +119,23 @@ pub fn compute(inventory: &Value) -> BTreeSet<(&'static str, String)> {
         }
     }
     for pool in items(inventory, "instance_pools") {
-        let idle = pool.get("min_idle_instances").and_then(Value::as_i64).unwrap_or(0);
+        let idle = pool
+            .get("min_idle_instances")
+            .and_then(Value::as_i64)
+            .unwrap_or(0);
         if idle > 0 {
-            found.insert(("instance_pool", format!("{}={idle}", text(pool, &["instance_pool_name"]))));
+            found.insert((
+                "instance_pool",
+                format!("{}={idle}", text(pool, &["instance_pool_name"])),
+            ));
         }
     }
     for pipeline in items(inventory, "pipelines") {
-        let continuous = pipeline.get("spec").and_then(|s| s.get("continuous")).and_then(Value::as_bool) == Some(true);
+        let continuous = pipeline
+            .get("spec")
+            .and_then(|s| s.get("continuous"))
+            .and_then(Value::as_bool)
+            == Some(true);
         if continuous && !matches!(text(pipeline, &["state"]), "IDLE" | "FAILED" | "DELETED") {
             found.insert(("pipeline", text(pipeline, &["name"]).to_owned()));
         }
@@ -118,8 +150,15 @@ pub fn alive(inventory: &Value) -> Vec<String> {
         .filter(|j| !takes_part(j))
         .filter_map(|j| j.get("job_id").and_then(Value::as_i64))
         .collect();
-    let mut found: Vec<String> = places(inventory).into_keys().map(|(job, place)| format!("{place} of job \"{job}\"")).collect();
-    found.extend(compute(inventory).into_iter().map(|(kind, name)| format!("{kind} \"{name}\"")));
+    let mut found: Vec<String> = places(inventory)
+        .into_keys()
+        .map(|(job, place)| format!("{place} of job \"{job}\""))
+        .collect();
+    found.extend(
+        compute(inventory)
+            .into_iter()
+            .map(|(kind, name)| format!("{kind} \"{name}\"")),
+    );
     for pipeline in items(inventory, "pipelines") {
         if !matches!(text(pipeline, &["state"]), "IDLE" | "FAILED" | "DELETED") {
             found.push(format!("pipeline \"{}\"", text(pipeline, &["name"])));
@@ -129,7 +168,11 @@ pub fn alive(inventory: &Value) -> Vec<String> {
         let job = run.get("job_id").and_then(Value::as_i64);
         let state = text(run, &["status", "state"]);
         if state != "TERMINATED" && !job.is_some_and(|id| spared.contains(&id)) {
-            found.push(format!("run {} \"{}\"", run.get("run_id").unwrap_or(&Value::Null), text(run, &["run_name"])));
+            found.push(format!(
+                "run {} \"{}\"",
+                run.get("run_id").unwrap_or(&Value::Null),
+                text(run, &["run_name"])
+            ));
         }
     }
     found

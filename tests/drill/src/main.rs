@@ -58,7 +58,11 @@ async fn main() -> ExitCode {
             } else {
                 println!("{}", summary.table());
             }
-            if summary.is_success() { ExitCode::SUCCESS } else { ExitCode::from(1) }
+            if summary.is_success() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(1)
+            }
         }
         Err(error) => {
             eprintln!("the drill could not be carried out: {error}");
@@ -74,8 +78,11 @@ async fn drill(arguments: &Arguments, progress: &Progress) -> Result<drill::Summ
     let out = match &arguments.out {
         Some(out) => out.clone(),
         None => {
-            let moment = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-            root.join("out").join(format!("{}-{moment}", arguments.scenario.name()))
+            let moment = jiff::Timestamp::now()
+                .strftime("%Y%m%dT%H%M%SZ")
+                .to_string();
+            root.join("out")
+                .join(format!("{}-{moment}", arguments.scenario.name()))
         }
     };
     let options = Options {

@@ -2,8 +2,9 @@
 
 use recovery::kind::Kind;
 use recovery::plan::{
-    ActivationPolicy, ApprovalPolicy, BaselinePolicy, Buckets, DataSet, Detection, FencePolicy, Objectives, OnExpiry, PLAN_FORMAT, Percent,
-    Plan, Seconds, Site, Sites, StatementCheck, ValidationPolicy,
+    ActivationPolicy, ApprovalPolicy, BaselinePolicy, Buckets, DataSet, Detection, FencePolicy,
+    Objectives, OnExpiry, PLAN_FORMAT, Percent, Plan, Seconds, Site, Sites, StatementCheck,
+    ValidationPolicy,
 };
 use recovery::site::{DataSetName, PlanName, Region, WorkspaceId};
 use recovery::verdict::Policy;
@@ -30,7 +31,11 @@ pub const SECONDARY_BUCKET: &str = "drill-lake-us-east-2";
 /// The plan for a scenario; `warehouse` is one that the statement check may run on.
 #[must_use]
 pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
-    let expires = if scenario == Scenario::NobodyApproves { 6 } else { 180 };
+    let expires = if scenario == Scenario::NobodyApproves {
+        6
+    } else {
+        180
+    };
     let site = |region: &str, id: u64| Site {
         region: Region::new(region),
         workspace_id: WorkspaceId::new(id.to_string()),
@@ -44,7 +49,11 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             secondary: site(SECONDARY_REGION, SECONDARY_WORKSPACE),
         },
         objectives: Objectives {
-            rto_seconds: Seconds(if scenario == Scenario::BadPlan { 0 } else { 600 }),
+            rto_seconds: Seconds(if scenario == Scenario::BadPlan {
+                0
+            } else {
+                600
+            }),
             rpo_seconds: Seconds(60),
         },
         detection: Detection {

@@ -17,9 +17,15 @@ impl Progress {
     #[must_use]
     pub fn new(steps: u64) -> Self {
         let plain = !std::io::stderr().is_terminal();
-        let target = if plain { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target = if plain {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
         let bar = ProgressBar::with_draw_target(Some(steps), target);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} [{elapsed_precise}] {bar:30} {pos}/{len} {msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} [{elapsed_precise}] {bar:30} {pos}/{len} {msg}")
+        {
             bar.set_style(style);
         }
         bar.enable_steady_tick(std::time::Duration::from_millis(120));
@@ -39,7 +45,8 @@ impl Progress {
             self.bar.println(text);
         }
         self.bar.inc(1);
-        self.bar.set_message(line.chars().take(60).collect::<String>());
+        self.bar
+            .set_message(line.chars().take(60).collect::<String>());
     }
 
     /// Removes the bar.

@@ -33,28 +33,55 @@ pub struct Facts<'a> {
 pub fn parity(facts: &Facts<'_>) -> Vec<String> {
     let committed = facts.committed_at_ms.is_some();
     let mut found = Vec::new();
-    let wanted = if committed { live::places(facts.original) } else { live::places(facts.standby) };
+    let wanted = if committed {
+        live::places(facts.original)
+    } else {
+        live::places(facts.standby)
+    };
     let actual = live::places(facts.secondary);
     for ((job, place), count) in &wanted {
-        let there = actual.get(&(job.clone(), place.clone())).copied().unwrap_or(0);
+        let there = actual
+            .get(&(job.clone(), place.clone()))
+            .copied()
+            .unwrap_or(0);
         if there < *count {
-            found.push(format!("{place} of job \"{job}\" is not live at the standby"));
+            found.push(format!(
+                "{place} of job \"{job}\" is not live at the standby"
+            ));
         }
     }
     for ((job, place), count) in &actual {
-        if *count > wanted.get(&(job.clone(), place.clone())).copied().unwrap_or(0) {
-            found.push(format!("{place} of job \"{job}\" is live at the standby and must not be"));
+        if *count
+            > wanted
+                .get(&(job.clone(), place.clone()))
+                .copied()
+                .unwrap_or(0)
+        {
+            found.push(format!(
+                "{place} of job \"{job}\" is live at the standby and must not be"
+            ));
         }
     }
     if committed {
-        let (ours, theirs) = (live::concurrency(facts.original), live::concurrency(facts.secondary));
+        let (ours, theirs) = (
+            live::concurrency(facts.original),
+            live::concurrency(facts.secondary),
+        );
         for (job, runs) in &ours {
             if theirs.get(job).is_some_and(|now| now != runs) {
-                found.push(format!("max_concurrent_runs of job \"{job}\" is not {runs} at the standby"));
+                found.push(format!(
+                    "max_concurrent_runs of job \"{job}\" is not {runs} at the standby"
+                ));
             }
         }
-        let (ours, theirs) = (live::compute(facts.original), live::compute(facts.secondary));
-        found.extend(ours.difference(&theirs).map(|(kind, name)| format!("{kind} \"{name}\" is not up at the standby")));
+        let (ours, theirs) = (
+            live::compute(facts.original),
+            live::compute(facts.secondary),
+        );
+        found.extend(
+            ours.difference(&theirs)
+                .map(|(kind, name)| format!("{kind} \"{name}\" is not up at the standby")),
+        );
     }
     found
 }
@@ -67,7 +94,9 @@ pub fn violations(facts: &Facts<'_>) -> Vec<String> {
     two_active_sites(facts, &mut found);
     if facts.fence_verified_at_ms.is_some() {
         for thing in live::alive(facts.primary) {
-            found.push(format!("the primary's fence was verified, and yet it has a live {thing}"));
+            found.push(format!(
+                "the primary's fence was verified, and yet it has a live {thing}"
+            ));
         }
     }
     found
@@ -78,15 +107,23 @@ fn early_runs(facts: &Facts<'_>, found: &mut Vec<String>) {
     let bystanders = live::bystanders(facts.original);
     let commit = facts.committed_at_ms.unwrap_or(i64::MAX);
     for event in facts.secondary_events {
-        if event.kind == "run_started" && event.at_ms < commit && !bystanders.contains(event.text("job_name")) {
-            found.push(format!("job \"{}\" ran at the standby before the commit", event.text("job_name")));
+        if event.kind == "run_started"
+            && event.at_ms < commit
+            && !bystanders.contains(event.text("job_name"))
+        {
+            found.push(format!(
+                "job \"{}\" ran at the standby before the commit",
+                event.text("job_name")
+            ));
         }
     }
 }
 
 /// No job is live at both sites at once after its fencing was verified.
 fn two_active_sites(facts: &Facts<'_>, found: &mut Vec<String>) {
-    let Some(verified) = facts.fence_verified_at_ms else { return };
+    let Some(verified) = facts.fence_verified_at_ms else {
+        return;
+    };
     let bystanders = live::bystanders(facts.original);
     let ours = spans(facts.primary_events);
     let theirs = spans(facts.secondary_events);
@@ -98,8 +135,13 @@ fn two_active_sites(facts: &Facts<'_>, found: &mut Vec<String>) {
         for (start, end) in spans {
             let (start, end) = ((*start).max(verified), *end);
             let overlaps = |&(from, to): &(i64, i64)| start < to && from < end;
-            if start < end && theirs.get(job).is_some_and(|t| t.iter().any(overlaps)) && told.insert(job) {
-                found.push(format!("job \"{job}\" was live at both sites after the fence was verified"));
+            if start < end
+                && theirs.get(job).is_some_and(|t| t.iter().any(overlaps))
+                && told.insert(job)
+            {
+                found.push(format!(
+                    "job \"{job}\" was live at both sites after the fence was verified"
+                ));
             }
         }
     }
@@ -111,7 +153,11 @@ fn spans(events: &[Event]) -> BTreeMap<String, Vec<(i64, i64)>> {
     let mut spans: BTreeMap<String, Vec<(i64, i64)>> = BTreeMap::new();
     for event in events.iter().filter(|e| e.kind == "job_live") {
         let job = event.text("job_name").to_owned();
-        let id = event.fields.get("job_id").map(Value::to_string).unwrap_or_default();
+        let id = event
+            .fields
+            .get("job_id")
+            .map(Value::to_string)
+            .unwrap_or_default();
         let place = (job.clone(), id, event.text("place").to_owned());
         if event.fields.get("live").and_then(Value::as_bool) == Some(true) {
             open.entry(place).or_insert(event.at_ms);
@@ -128,12 +174,16 @@ fn spans(events: &[Event]) -> BTreeMap<String, Vec<(i64, i64)>> {
 /// Runs that started at the primary after the standby had become the active site.
 #[must_use]
 pub fn runs_through_fence(facts: &Facts<'_>) -> usize {
-    let Some(commit) = facts.committed_at_ms else { return 0 };
+    let Some(commit) = facts.committed_at_ms else {
+        return 0;
+    };
     let bystanders = live::bystanders(facts.original);
     facts
         .primary_events
         .iter()
-        .filter(|e| e.kind == "run_started" && e.at_ms > commit && !bystanders.contains(e.text("job_name")))
+        .filter(|e| {
+            e.kind == "run_started" && e.at_ms > commit && !bystanders.contains(e.text("job_name"))
+        })
         .count()
 }
 
@@ -164,13 +214,20 @@ mod tests {
     }
 
     fn good() -> Case {
-        let live = |live: bool| json!({"job_name": "j", "job_id": 1, "place": "schedule", "live": live});
+        let live =
+            |live: bool| json!({"job_name": "j", "job_id": 1, "place": "schedule", "live": live});
         Case {
             original: job("UNPAUSED"),
             primary: job("PAUSED"),
             secondary: job("UNPAUSED"),
-            primary_events: vec![event(0, "job_live", live(true)), event(50, "job_live", live(false))],
-            secondary_events: vec![event(40, "job_live", live(true)), event(45, "run_started", json!({"job_name": "j"}))],
+            primary_events: vec![
+                event(0, "job_live", live(true)),
+                event(50, "job_live", live(false)),
+            ],
+            secondary_events: vec![
+                event(40, "job_live", live(true)),
+                event(45, "run_started", json!({"job_name": "j"})),
+            ],
         }
     }
 
@@ -196,7 +253,9 @@ mod tests {
     #[test]
     fn each_broken_promise_is_seen() {
         let mut early = good();
-        early.secondary_events.insert(0, event(10, "run_started", json!({"job_name": "j"})));
+        early
+            .secondary_events
+            .insert(0, event(10, "run_started", json!({"job_name": "j"})));
         assert!(judge(&early).0[0].contains("before the commit"));
 
         let mut both = good();

@@ -32,15 +32,20 @@ impl Scenario {
     /// Its name on the command line.
     #[must_use]
     pub fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |v| v.get_name().to_owned())
+        self.to_possible_value()
+            .map_or_else(String::new, |v| v.get_name().to_owned())
     }
 
     /// One line for `--list`.
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
-            Self::Failover => "region dark, approval, failover, the primary returns and is fenced (default)",
-            Self::FailoverStillRunning => "the same, with the primary's jobs still firing behind a dark control plane",
+            Self::Failover => {
+                "region dark, approval, failover, the primary returns and is fenced (default)"
+            }
+            Self::FailoverStillRunning => {
+                "the same, with the primary's jobs still firing behind a dark control plane"
+            }
             Self::MissingJob => "a job is missing at the standby: ends in NotReady",
             Self::ValidationFails => "a check fails at the target: ends in ValidationFailed",
             Self::ResumeAfterRepair => "the same, then repaired and resumed: ends in Completed",
@@ -48,7 +53,9 @@ impl Scenario {
             Self::Declined => "a person declines: ends in Declined",
             Self::WrongMode => "a typo in the console input: ends in Failed, nothing is written",
             Self::Stopped => "the execution is stopped in the console: ends in Stopped",
-            Self::BadPlan => "the plan has an objective of 0: refused with the field's path, nothing is written",
+            Self::BadPlan => {
+                "the plan has an objective of 0: refused with the field's path, nothing is written"
+            }
         }
     }
 
@@ -56,7 +63,9 @@ impl Scenario {
     #[must_use]
     pub const fn expected(self) -> Outcome {
         match self {
-            Self::Failover | Self::FailoverStillRunning | Self::ResumeAfterRepair => Outcome::Completed,
+            Self::Failover | Self::FailoverStillRunning | Self::ResumeAfterRepair => {
+                Outcome::Completed
+            }
             Self::MissingJob => Outcome::NotReady,
             Self::ValidationFails => Outcome::ValidationFailed,
             Self::NobodyApproves => Outcome::ApprovalExpired,

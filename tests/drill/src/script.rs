@@ -44,8 +44,17 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
     let original = estate.original.clone();
     let standby = estate.secondary.to_json();
     let plan = plan::for_scenario(options.scenario, live::any_warehouse(&original).as_deref());
-    progress.say("starting two simulated workspaces and the local cloud, deploying infra/template.yaml");
-    let mut world = World::start(&options.root, &options.binaries, &options.out, estate, &plan).await?;
+    progress.say(
+        "starting two simulated workspaces and the local cloud, deploying infra/template.yaml",
+    );
+    let mut world = World::start(
+        &options.root,
+        &options.binaries,
+        &options.out,
+        estate,
+        &plan,
+    )
+    .await?;
     let mut drill = Drill {
         options,
         progress,
@@ -82,22 +91,30 @@ impl Drill<'_> {
         if scenario == Scenario::WrongMode {
             return self.wrong_mode().await;
         }
-        if matches!(scenario, Scenario::ValidationFails | Scenario::ResumeAfterRepair) {
+        if matches!(
+            scenario,
+            Scenario::ValidationFails | Scenario::ResumeAfterRepair
+        ) {
             let broken = json!({"statement": "SELECT 1", "failure": "the metastore of this region is not attached"});
             self.world.secondary.control("statements", &broken).await?;
         }
-        self.progress.say("disaster: the primary's region goes dark");
+        self.progress
+            .say("disaster: the primary's region goes dark");
         self.world.disaster(scenario.keeps_running()).await?;
         let execution = self.noticed().await?;
         let ended = self.follow(&execution).await?;
-        let ended = if scenario == Scenario::ResumeAfterRepair && ended.status == ExecutionStatus::Failed {
-            self.repair_and_resume(&ended).await?
-        } else {
-            ended
-        };
+        let ended =
+            if scenario == Scenario::ResumeAfterRepair && ended.status == ExecutionStatus::Failed {
+                self.repair_and_resume(&ended).await?
+            } else {
+                ended
+            };
         let run = execution.name.clone();
         let report = self.report(&run).await?;
-        if report.as_ref().is_some_and(|r| r.outcome == Outcome::Completed) {
+        if report
+            .as_ref()
+            .is_some_and(|r| r.outcome == Outcome::Completed)
+        {
             self.primary_returns().await?;
         }
         self.summary(&run, &ended).await
@@ -108,7 +125,8 @@ impl Drill<'_> {
         let world = &*self.world;
         world
             .wait("three healthy probes of both sites", 60, || async {
-                let signals: Option<Signals> = world.read(&aws::keys::signals(CONTROL_REGION)).await?;
+                let signals: Option<Signals> =
+                    world.read(&aws::keys::signals(CONTROL_REGION)).await?;
                 let healthy = |site| {
                     signals
                         .iter()
@@ -116,19 +134,33 @@ impl Drill<'_> {
                         .filter(|o| o.site == site && o.signals.iter().all(|s| s.cause().is_none()))
                         .count()
                 };
-                Ok((healthy(SiteLabel::Primary) >= 3 && healthy(SiteLabel::Secondary) >= 3).then_some(()))
+                Ok(
+                    (healthy(SiteLabel::Primary) >= 3 && healthy(SiteLabel::Secondary) >= 3)
+                        .then_some(()),
+                )
             })
             .await?;
         self.progress.say("healthy: both sites answer");
         let baseline = world
-            .wait("a baseline", 60, || world.read::<BaselinePointer>(aws::keys::BASELINE))
+            .wait("a baseline", 60, || {
+                world.read::<BaselinePointer>(aws::keys::BASELINE)
+            })
             .await?;
-        let counts: Vec<String> = baseline.live.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
-        self.progress.say(&format!("the baseline is recorded: {} objects, live: {}", baseline.objects, counts.join(", ")));
+        let counts: Vec<String> = baseline
+            .live
+            .iter()
+            .map(|(kind, n)| format!("{n} {kind}"))
+            .collect();
+        self.progress.say(&format!(
+            "the baseline is recorded: {} objects, live: {}",
+            baseline.objects,
+            counts.join(", ")
+        ));
         world
             .wait("replicated data at the standby", 60, || async {
                 let status: Option<ReplicationStatus> = world.read(aws::keys::REPLICATION).await?;
-                let known = status.is_some_and(|s| s.data_sets.iter().all(|d| d.recovery_point.is_some()));
+                let known =
+                    status.is_some_and(|s| s.data_sets.iter().all(|d| d.recovery_point.is_some()));
                 Ok(known.then_some(()))
             })
             .await?;
@@ -140,9 +172,14 @@ impl Drill<'_> {
     async fn noticed(&self) -> Result<Execution, DrillError> {
         let world = &*self.world;
         let execution = world
-            .wait("the probe to notice and start a run", 90, || async { Ok(world.cloud.list_executions().await?.into_iter().next()) })
+            .wait("the probe to notice and start a run", 90, || async {
+                Ok(world.cloud.list_executions().await?.into_iter().next())
+            })
             .await?;
-        self.progress.say(&format!("the probe noticed and started run {}", execution.name));
+        self.progress.say(&format!(
+            "the probe noticed and started run {}",
+            execution.name
+        ));
         Ok(execution)
     }
 
@@ -157,7 +194,12 @@ impl Drill<'_> {
         let end = std::time::Instant::now() + std::time::Duration::from_secs(300);
         loop {
             if let Some(run) = world.read::<RunDocument>(&key).await? {
-                for record in run.stages.iter().filter(|s| s.finished_at.is_some()).skip(*told_ref) {
+                for record in run
+                    .stages
+                    .iter()
+                    .filter(|s| s.finished_at.is_some())
+                    .skip(*told_ref)
+                {
                     self.progress.say(stage_in_words(record.stage));
                     *told_ref += 1;
                 }
@@ -183,9 +225,12 @@ impl Drill<'_> {
     /// A person has the message: that, and not the document, is what counts.
     async fn is_asked(&self, run: &str) -> Result<bool, DrillError> {
         let messages = self.world.cloud.messages().await?;
-        Ok(messages
-            .iter()
-            .any(|m| m.subject.as_deref().is_some_and(|s| s.contains("approve or decline")) && m.message.contains(run)))
+        Ok(messages.iter().any(|m| {
+            m.subject
+                .as_deref()
+                .is_some_and(|s| s.contains("approve or decline"))
+                && m.message.contains(run)
+        }))
     }
 
     async fn person(&self, execution: &Execution) -> Result<(), DrillError> {
@@ -195,14 +240,19 @@ impl Drill<'_> {
                 return Ok(());
             }
             Scenario::Stopped => {
-                self.progress.say("a person is asked; somebody stops the execution in the console");
-                self.world.cloud.stop_execution(&execution.arn, "stopped by hand").await?;
+                self.progress
+                    .say("a person is asked; somebody stops the execution in the console");
+                self.world
+                    .cloud
+                    .stop_execution(&execution.arn, "stopped by hand")
+                    .await?;
                 return Ok(());
             }
             Scenario::Declined => "decline",
             _ => "approve",
         };
-        self.progress.say(&format!("a person is asked and decides: {decision}"));
+        self.progress
+            .say(&format!("a person is asked and decides: {decision}"));
         let act = json!({"act": "decide", "run": execution.name, "decision": decision,
             "who": "drill", "why": "the evidence is plain", "confirm": NAME});
         self.world.operate(&act).await.map(|_| ())
@@ -213,9 +263,16 @@ impl Drill<'_> {
             "the run ended in {}; the target is repaired and the run resumed",
             ended.error.as_deref().unwrap_or("?")
         ));
-        self.world.secondary.control("statements", &json!({"statement": "SELECT 1"})).await?;
+        self.world
+            .secondary
+            .control("statements", &json!({"statement": "SELECT 1"}))
+            .await?;
         let input = json!({"mode": "resume", "run": ended.name});
-        let arn = self.world.cloud.start_execution(Some("resume-1"), &input).await?;
+        let arn = self
+            .world
+            .cloud
+            .start_execution(Some("resume-1"), &input)
+            .await?;
         self.wait_for_end(&arn).await
     }
 
@@ -230,7 +287,8 @@ impl Drill<'_> {
     }
 
     async fn primary_returns(&mut self) -> Result<(), DrillError> {
-        self.progress.say("the primary's region is back; its schedules start to fire");
+        self.progress
+            .say("the primary's region is back; its schedules start to fire");
         self.world.recover().await?;
         let world = &*self.world;
         world
@@ -240,23 +298,33 @@ impl Drill<'_> {
                 Ok(fence.and_then(|f| f.verified_at))
             })
             .await?;
-        self.progress.say("the standing fence has caught it: everything is quiet there, by its own word");
+        self.progress
+            .say("the standing fence has caught it: everything is quiet there, by its own word");
         let active = aws::keys::active_site(&recovery::site::PlanName::new(NAME));
         world
             .wait("the pointers in the primary's region", 60, || async {
-                Ok((world.parameter(PRIMARY_REGION, &active).await?.as_deref() == Some("secondary")).then_some(()))
+                Ok((world.parameter(PRIMARY_REGION, &active).await?.as_deref()
+                    == Some("secondary"))
+                .then_some(()))
             })
             .await
     }
 
     async fn wrong_mode(&self) -> Result<Summary, DrillError> {
         let before = self.world.read::<State>(aws::keys::STATE).await?;
-        self.progress.say("the state machine is started with {\"mode\":\"fail-over\"}");
-        let arn = self.world.cloud.start_execution(Some("typo"), &json!({"mode": "fail-over"})).await?;
+        self.progress
+            .say("the state machine is started with {\"mode\":\"fail-over\"}");
+        let arn = self
+            .world
+            .cloud
+            .start_execution(Some("typo"), &json!({"mode": "fail-over"}))
+            .await?;
         let ended = self.wait_for_end(&arn).await?;
         let mut summary = self.summary("typo", &ended).await?;
         if self.world.read::<State>(aws::keys::STATE).await? != before {
-            summary.violations.push("a refused start changed state.json".to_owned());
+            summary
+                .violations
+                .push("a refused start changed state.json".to_owned());
         }
         summary.violations.extend(self.written_for("typo").await?);
         Ok(summary)
@@ -264,14 +332,30 @@ impl Drill<'_> {
 
     /// The schedules do not run: nothing but the refused functions could write.
     async fn bad_plan(&self) -> Result<Summary, DrillError> {
-        self.progress.say("the state machine is started on a plan with an objective of 0");
-        let arn = self.world.cloud.start_execution(Some("bad-plan"), &json!({"mode": "failover"})).await?;
+        self.progress
+            .say("the state machine is started on a plan with an objective of 0");
+        let arn = self
+            .world
+            .cloud
+            .start_execution(Some("bad-plan"), &json!({"mode": "failover"}))
+            .await?;
         let ended = self.wait_for_end(&arn).await?;
         let mut violations = Vec::new();
-        for function in ["HealthProbeFunction", "CaptureBaselineFunction", "ReplicationLagFunction"] {
-            let answer = self.world.cloud.invoke(function, &json!({"scheduled": true})).await?;
+        for function in [
+            "HealthProbeFunction",
+            "CaptureBaselineFunction",
+            "ReplicationLagFunction",
+        ] {
+            let answer = self
+                .world
+                .cloud
+                .invoke(function, &json!({"scheduled": true}))
+                .await?;
             if answer.payload.get("errorType").and_then(Value::as_str) != Some("InvalidPlan") {
-                violations.push(format!("{function} accepted a bad plan: {}", answer.payload));
+                violations.push(format!(
+                    "{function} accepted a bad plan: {}",
+                    answer.payload
+                ));
             }
         }
         let mut summary = self.summary("bad-plan", &ended).await?;
@@ -279,7 +363,9 @@ impl Drill<'_> {
         use aws::store::Store;
         let keys = self.world.store().list("").await?;
         if keys != ["plan.json"] {
-            summary.violations.push(format!("a bad plan was acted upon: the bucket holds {keys:?}"));
+            summary.violations.push(format!(
+                "a bad plan was acted upon: the bucket holds {keys:?}"
+            ));
         }
         Ok(summary)
     }
@@ -287,7 +373,10 @@ impl Drill<'_> {
     async fn written_for(&self, run: &str) -> Result<Vec<String>, DrillError> {
         use aws::store::Store;
         let keys = self.world.store().list(&format!("runs/{run}/")).await?;
-        Ok(keys.into_iter().map(|key| format!("a refused start wrote {key}")).collect())
+        Ok(keys
+            .into_iter()
+            .map(|key| format!("a refused start wrote {key}"))
+            .collect())
     }
 
     async fn report(&self, run: &str) -> Result<Option<Report>, DrillError> {
@@ -295,7 +384,12 @@ impl Drill<'_> {
         if self.options.scenario == Scenario::Stopped {
             // The event that closes a stopped run arrives on its own.
             let world = &*self.world;
-            return world.wait("the report of the stopped run", 60, || world.read::<Report>(&key)).await.map(Some);
+            return world
+                .wait("the report of the stopped run", 60, || {
+                    world.read::<Report>(&key)
+                })
+                .await
+                .map(Some);
         }
         self.world.read(&key).await
     }
@@ -305,8 +399,13 @@ impl Drill<'_> {
         let state: Option<State> = self.world.read(aws::keys::STATE).await?;
         let primary = self.world.primary.inventory().await?;
         let secondary = self.world.secondary.inventory().await?;
-        let (primary_events, secondary_events) = (self.world.primary.events().await?, self.world.secondary.events().await?);
-        let fence = state.as_ref().and_then(|s| s.fences.get(&SiteLabel::Primary));
+        let (primary_events, secondary_events) = (
+            self.world.primary.events().await?,
+            self.world.secondary.events().await?,
+        );
+        let fence = state
+            .as_ref()
+            .and_then(|s| s.fences.get(&SiteLabel::Primary));
         let facts = Facts {
             original: self.original,
             primary: &primary,
@@ -314,8 +413,13 @@ impl Drill<'_> {
             standby: self.standby,
             primary_events: &primary_events,
             secondary_events: &secondary_events,
-            committed_at_ms: state.as_ref().and_then(|s| s.last_commit.as_ref()).map(|c| c.at.as_millisecond()),
-            fence_verified_at_ms: fence.and_then(|f| f.verified_at).map(|t| t.as_millisecond()),
+            committed_at_ms: state
+                .as_ref()
+                .and_then(|s| s.last_commit.as_ref())
+                .map(|c| c.at.as_millisecond()),
+            fence_verified_at_ms: fence
+                .and_then(|f| f.verified_at)
+                .map(|t| t.as_millisecond()),
         };
         let mut violations = promises::violations(&facts);
         violations.extend(self.state_promises(state.as_ref(), report.as_ref()).await?);
@@ -330,7 +434,10 @@ impl Drill<'_> {
         let said = ended.error.as_deref().unwrap_or("Completed");
         let console_agrees = said == outcome.as_str() || ended.status == ExecutionStatus::Aborted;
         if !console_agrees {
-            violations.push(format!("the console says {said}, the report {}", outcome.as_str()));
+            violations.push(format!(
+                "the console says {said}, the report {}",
+                outcome.as_str()
+            ));
         }
         let path = self.save_report(report.as_ref())?;
         Ok(Summary {
@@ -341,15 +448,29 @@ impl Drill<'_> {
                 .map(|r| r.reason.clone())
                 .or_else(|| ended.cause.clone())
                 .unwrap_or_else(|| "no reason was given".to_owned()),
-            verdict: report.as_ref().and_then(|r| r.verdict).map(|v: Verdict| v.to_string()),
+            verdict: report
+                .as_ref()
+                .and_then(|r| r.verdict)
+                .map(|v: Verdict| v.to_string()),
             violations,
             parity_differences: promises::parity(&facts),
-            order: report.iter().flat_map(|r| &r.stages).map(|s| format!("{:?}", s.stage)).collect(),
-            stages: report.iter().flat_map(|r| &r.stages).map(|s| (format!("{:?}", s.stage), s.seconds)).collect(),
+            order: report
+                .iter()
+                .flat_map(|r| &r.stages)
+                .map(|s| format!("{:?}", s.stage))
+                .collect(),
+            stages: report
+                .iter()
+                .flat_map(|r| &r.stages)
+                .map(|s| (format!("{:?}", s.stage), s.seconds))
+                .collect(),
             rto_seconds: report.as_ref().and_then(|r| r.rto_seconds),
             rpo: report.as_ref().map(|r| r.rpo.clone()).unwrap_or_default(),
             fenced: self.fenced(run).await?,
-            restored: report.as_ref().map(|r| r.restored.clone()).unwrap_or_default(),
+            restored: report
+                .as_ref()
+                .map(|r| r.restored.clone())
+                .unwrap_or_default(),
             runs_through_fence: promises::runs_through_fence(&facts),
             next: report.as_ref().map(|r| r.next.clone()),
             report: path,
@@ -358,32 +479,67 @@ impl Drill<'_> {
     }
 
     /// What the ledger says of the old site now: the watch has added to it since the report was made.
-    async fn fenced(&self, run: &str) -> Result<std::collections::BTreeMap<String, usize>, DrillError> {
+    async fn fenced(
+        &self,
+        run: &str,
+    ) -> Result<std::collections::BTreeMap<String, usize>, DrillError> {
         let id = recovery::site::RunId::new(run);
-        let Some(document) = self.world.read::<RunDocument>(&aws::keys::of_run(&id, "run.json")).await? else {
+        let Some(document) = self
+            .world
+            .read::<RunDocument>(&aws::keys::of_run(&id, "run.json"))
+            .await?
+        else {
             return Ok(std::collections::BTreeMap::new());
         };
         let mut pages = Vec::new();
         use aws::store::Store;
-        for key in self.world.store().list(&aws::keys::of_run(&id, "ledger/")).await? {
+        for key in self
+            .world
+            .store()
+            .list(&aws::keys::of_run(&id, "ledger/"))
+            .await?
+        {
             pages.extend(self.world.read(&key).await?);
         }
         let now = jiff::Timestamp::now();
-        Ok(recovery::report::make(&document, &pages, vec![], Outcome::Completed, String::new(), now).fenced)
+        Ok(recovery::report::make(
+            &document,
+            &pages,
+            vec![],
+            true,
+            Outcome::Completed,
+            String::new(),
+            now,
+        )
+        .fenced)
     }
 
     /// What the stored state and the parameters promise whatever the outcome.
-    async fn state_promises(&self, state: Option<&State>, report: Option<&Report>) -> Result<Vec<String>, DrillError> {
+    async fn state_promises(
+        &self,
+        state: Option<&State>,
+        report: Option<&Report>,
+    ) -> Result<Vec<String>, DrillError> {
         let mut found = Vec::new();
         let Some(state) = state else { return Ok(found) };
         if let Some(lock) = &state.lock {
             found.push(format!("run {} still holds the lock", lock.run));
         }
-        let Some(report) = report else { return Ok(found) };
+        let Some(report) = report else {
+            return Ok(found);
+        };
         let completed = report.outcome == Outcome::Completed;
-        let expected = if completed { SiteLabel::Secondary } else { SiteLabel::Primary };
+        let expected = if completed {
+            SiteLabel::Secondary
+        } else {
+            SiteLabel::Primary
+        };
         if state.active_site != expected {
-            found.push(format!("the {} site is active after {}", state.active_site, report.outcome.as_str()));
+            found.push(format!(
+                "the {} site is active after {}",
+                state.active_site,
+                report.outcome.as_str()
+            ));
         }
         if completed {
             let pointer = aws::keys::active_site(&recovery::site::PlanName::new(NAME));
@@ -394,7 +550,10 @@ impl Drill<'_> {
                 }
             }
             if !report.unverified.is_empty() {
-                found.push(format!("{} resources were attempted and never verified", report.unverified.len()));
+                found.push(format!(
+                    "{} resources were attempted and never verified",
+                    report.unverified.len()
+                ));
             }
             if !state.fences.contains_key(&SiteLabel::Primary) {
                 found.push("no fence stands on the primary".to_owned());
@@ -404,7 +563,9 @@ impl Drill<'_> {
     }
 
     fn save_report(&self, report: Option<&Report>) -> Result<Option<PathBuf>, DrillError> {
-        let Some(report) = report else { return Ok(None) };
+        let Some(report) = report else {
+            return Ok(None);
+        };
         let path: &Path = &self.options.out.join("report.json");
         let text = serde_json::to_vec_pretty(report).unwrap_or_default();
         std::fs::write(path, text).map_err(DrillError::file(path))?;
@@ -425,7 +586,9 @@ const fn stage_in_words(stage: recovery::run::Stage) -> &'static str {
         Stage::Validation => "the standby has proven that it works",
         Stage::Commit => "COMMIT: the standby is the active site",
         Stage::JobConcurrency => "jobs have their concurrency",
-        Stage::OneTimeRuns => "interrupted runs are started again where a job asks for it, the others are listed",
+        Stage::OneTimeRuns => {
+            "interrupted runs are started again where a job asks for it, the others are listed"
+        }
         Stage::Schedules => "schedules, triggers and continuous jobs are as they were",
         Stage::Endpoints => "pointers and workspace URLs are switched",
     }

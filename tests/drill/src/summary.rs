@@ -48,7 +48,9 @@ impl Summary {
     /// Whether the promise of the command held.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        self.outcome == Outcome::Completed && self.violations.is_empty() && self.parity_differences.is_empty()
+        self.outcome == Outcome::Completed
+            && self.violations.is_empty()
+            && self.parity_differences.is_empty()
     }
 
     /// For people.
@@ -70,25 +72,48 @@ impl Summary {
             if map.is_empty() {
                 return "nothing".to_owned();
             }
-            map.iter().map(|(kind, n)| format!("{n} {kind}")).collect::<Vec<_>>().join(", ")
+            map.iter()
+                .map(|(kind, n)| format!("{n} {kind}"))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         let mut row = |name: &str, value: String| lines.push(format!("  {name:<22} {value}"));
-        row("verdict", self.verdict.clone().unwrap_or_else(|| "none".to_owned()));
-        row("RTO", self.rto_seconds.map_or_else(|| "not reached".to_owned(), |s| format!("{s:.1} s")));
+        row(
+            "verdict",
+            self.verdict.clone().unwrap_or_else(|| "none".to_owned()),
+        );
+        row(
+            "RTO",
+            self.rto_seconds
+                .map_or_else(|| "not reached".to_owned(), |s| format!("{s:.1} s")),
+        );
         for (name, loss) in &self.rpo {
-            row(&format!("RPO of {name}"), loss.map_or_else(|| "unknown".to_owned(), |s| format!("{s} s")));
+            row(
+                &format!("RPO of {name}"),
+                loss.map_or_else(|| "unknown".to_owned(), |s| format!("{s} s")),
+            );
         }
         row("fenced, verified", counts(&self.fenced));
         row("restored, verified", counts(&self.restored));
-        row("runs through the fence", self.runs_through_fence.to_string());
+        row(
+            "runs through the fence",
+            self.runs_through_fence.to_string(),
+        );
         if let Some(report) = &self.report {
             row("report", report.display().to_string());
         }
         if let Some(next) = &self.next {
             row("next", next.clone());
         }
-        for (title, list) in [("broken promises", &self.violations), ("differences", &self.parity_differences)] {
-            let count = if list.is_empty() { "none".to_owned() } else { list.len().to_string() };
+        for (title, list) in [
+            ("broken promises", &self.violations),
+            ("differences", &self.parity_differences),
+        ] {
+            let count = if list.is_empty() {
+                "none".to_owned()
+            } else {
+                list.len().to_string()
+            };
             lines.push(format!("  {title:<22} {count}"));
             lines_of(&mut lines, list);
         }

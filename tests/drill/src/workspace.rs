@@ -45,7 +45,12 @@ impl SimulatedWorkspace {
     ///
     /// # Errors
     /// If it cannot listen or record.
-    pub async fn start(inventory: Inventory, workspace_id: u64, recording: &Path, time_scale: f64) -> Result<Self, DrillError> {
+    pub async fn start(
+        inventory: Inventory,
+        workspace_id: u64,
+        recording: &Path,
+        time_scale: f64,
+    ) -> Result<Self, DrillError> {
         let simulator = Simulator::start(SimOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             inventory,
@@ -79,7 +84,14 @@ impl SimulatedWorkspace {
     /// # Errors
     /// If the control route fails.
     pub async fn events(&self) -> Result<Vec<Event>, DrillError> {
-        Ok(self.http.get(format!("{}/__sim/events", self.url())).send().await?.error_for_status()?.json().await?)
+        Ok(self
+            .http
+            .get(format!("{}/__sim/events", self.url()))
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?)
     }
 
     /// What it holds now.
@@ -87,7 +99,14 @@ impl SimulatedWorkspace {
     /// # Errors
     /// If the control route fails.
     pub async fn inventory(&self) -> Result<Value, DrillError> {
-        Ok(self.http.get(format!("{}/__sim/inventory", self.url())).send().await?.error_for_status()?.json().await?)
+        Ok(self
+            .http
+            .get(format!("{}/__sim/inventory", self.url()))
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?)
     }
 
     /// A control route.
@@ -109,7 +128,11 @@ impl SimulatedWorkspace {
     /// # Errors
     /// If the control route fails.
     pub async fn darken(&self, platform_keeps_running: bool) -> Result<(), DrillError> {
-        let platform = if platform_keeps_running { "running" } else { "stopped" };
+        let platform = if platform_keeps_running {
+            "running"
+        } else {
+            "stopped"
+        };
         self.control("dark", &json!({"platform": platform})).await
     }
 

@@ -21,7 +21,8 @@ use tokio::task::JoinHandle;
 use crate::DrillError;
 use crate::estate::Estate;
 use crate::plan::{
-    CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, PRIMARY_WORKSPACE, SECONDARY_BUCKET, SECONDARY_REGION, SECONDARY_WORKSPACE,
+    CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, PRIMARY_WORKSPACE, SECONDARY_BUCKET,
+    SECONDARY_REGION, SECONDARY_WORKSPACE,
 };
 use crate::workspace::SimulatedWorkspace;
 
@@ -52,9 +53,27 @@ impl World {
     ///
     /// # Errors
     /// Whatever cannot be started, with the reason.
-    pub async fn start(root: &Path, binaries: &Path, out: &Path, estate: Estate, plan: &Plan) -> Result<Self, DrillError> {
-        let primary = SimulatedWorkspace::start(estate.primary, PRIMARY_WORKSPACE, &out.join("primary.jsonl"), TIME_SCALE).await?;
-        let secondary = SimulatedWorkspace::start(estate.secondary, SECONDARY_WORKSPACE, &out.join("secondary.jsonl"), TIME_SCALE).await?;
+    pub async fn start(
+        root: &Path,
+        binaries: &Path,
+        out: &Path,
+        estate: Estate,
+        plan: &Plan,
+    ) -> Result<Self, DrillError> {
+        let primary = SimulatedWorkspace::start(
+            estate.primary,
+            PRIMARY_WORKSPACE,
+            &out.join("primary.jsonl"),
+            TIME_SCALE,
+        )
+        .await?;
+        let secondary = SimulatedWorkspace::start(
+            estate.secondary,
+            SECONDARY_WORKSPACE,
+            &out.join("secondary.jsonl"),
+            TIME_SCALE,
+        )
+        .await?;
         let cloud = LocalCloud::start(CloudOptions {
             repo_root: root.to_owned(),
             binaries: binaries.to_owned(),
@@ -77,9 +96,15 @@ impl World {
         .into_iter()
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect();
-        let deployment = cloud.deploy(&root.join("infra/template.yaml"), NAME, &parameters).await?;
+        let deployment = cloud
+            .deploy(&root.join("infra/template.yaml"), NAME, &parameters)
+            .await?;
         let config = sdk_config(&cloud.endpoint(), CONTROL_REGION).await;
-        let bucket = deployment.outputs.get("StateBucketName").cloned().unwrap_or_default();
+        let bucket = deployment
+            .outputs
+            .get("StateBucketName")
+            .cloned()
+            .unwrap_or_default();
         let mut world = Self {
             cloud,
             deployment,
@@ -97,15 +122,30 @@ impl World {
     async fn seed(&self, plan: &Plan) -> Result<(), DrillError> {
         let plan = serde_json::to_vec_pretty(plan).unwrap_or_default();
         self.store().create("plan.json", plan).await?;
-        for (bucket, region) in [(PRIMARY_BUCKET, PRIMARY_REGION), (SECONDARY_BUCKET, SECONDARY_REGION)] {
+        for (bucket, region) in [
+            (PRIMARY_BUCKET, PRIMARY_REGION),
+            (SECONDARY_BUCKET, SECONDARY_REGION),
+        ] {
             self.create_bucket(bucket, region).await?;
         }
         let ssm = aws_sdk_ssm::Client::new(&self.config);
-        let credential = json!({"client_id": "sim-client", "client_secret": "sim-secret"}).to_string();
-        for (site, workspace) in [(SiteLabel::Primary, &self.primary), (SiteLabel::Secondary, &self.secondary)] {
-            let mut wanted = vec![(aws::keys::workspace_url(&plan_name(), site), workspace.url(), ParameterType::String)];
+        let credential =
+            json!({"client_id": "sim-client", "client_secret": "sim-secret"}).to_string();
+        for (site, workspace) in [
+            (SiteLabel::Primary, &self.primary),
+            (SiteLabel::Secondary, &self.secondary),
+        ] {
+            let mut wanted = vec![(
+                aws::keys::workspace_url(&plan_name(), site),
+                workspace.url(),
+                ParameterType::String,
+            )];
             for role in ["observer", "operator"] {
-                wanted.push((aws::keys::credential(&plan_name(), site, role), credential.clone(), ParameterType::SecureString));
+                wanted.push((
+                    aws::keys::credential(&plan_name(), site, role),
+                    credential.clone(),
+                    ParameterType::SecureString,
+                ));
             }
             for (name, value, kind) in wanted {
                 ssm.put_parameter()
@@ -115,7 +155,12 @@ impl World {
                     .overwrite(true)
                     .send()
                     .await
-                    .map_err(|e| DrillError::Aws(format!("writing parameter {name}: {}", aws_sdk_ssm::error::DisplayErrorContext(&e))))?;
+                    .map_err(|e| {
+                        DrillError::Aws(format!(
+                            "writing parameter {name}: {}",
+                            aws_sdk_ssm::error::DisplayErrorContext(&e)
+                        ))
+                    })?;
             }
         }
         Ok(())
@@ -131,11 +176,12 @@ impl World {
                 .build();
             request = request.create_bucket_configuration(location);
         }
-        request
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|e| DrillError::Aws(format!("creating bucket {bucket}: {}", aws_sdk_s3::error::DisplayErrorContext(&e))))
+        request.send().await.map(|_| ()).map_err(|e| {
+            DrillError::Aws(format!(
+                "creating bucket {bucket}: {}",
+                aws_sdk_s3::error::DisplayErrorContext(&e)
+            ))
+        })
     }
 
     /// S3 replication between the data buckets, played by copying: it ends with the region.
@@ -179,7 +225,9 @@ impl World {
     /// If SSM fails.
     pub async fn parameter(&self, region: &str, name: &str) -> Result<Option<String>, DrillError> {
         use aws::parameters::{Parameters, SsmParameters};
-        Ok(SsmParameters::new(self.config.clone()).get(&Region::new(region), name).await?)
+        Ok(SsmParameters::new(self.config.clone())
+            .get(&Region::new(region), name)
+            .await?)
     }
 
     /// Starts the clock of the schedules.
@@ -219,7 +267,10 @@ impl World {
         let answer = self.cloud.invoke("OperateFunction", payload).await?;
         match answer.function_error {
             None => Ok(answer.payload),
-            Some(_) => Err(DrillError::Aws(format!("operate refused: {}", answer.payload))),
+            Some(_) => Err(DrillError::Aws(format!(
+                "operate refused: {}",
+                answer.payload
+            ))),
         }
     }
 
@@ -255,7 +306,9 @@ impl World {
     pub async fn save_state(&self, folder: &Path) -> Result<(), DrillError> {
         let store = self.store();
         for key in store.list("").await? {
-            let Some(stored) = store.get(&key).await? else { continue };
+            let Some(stored) = store.get(&key).await? else {
+                continue;
+            };
             let path = folder.join(&key);
             if let Some(parent) = path.parent() {
                 std::fs::create_dir_all(parent).map_err(DrillError::file(parent))?;
@@ -270,7 +323,10 @@ impl World {
         if let Some(task) = self.replication.take() {
             task.abort();
         }
-        let recordings = vec![self.primary.recording.clone(), self.secondary.recording.clone()];
+        let recordings = vec![
+            self.primary.recording.clone(),
+            self.secondary.recording.clone(),
+        ];
         self.cloud.stop().await;
         self.primary.stop().await;
         self.secondary.stop().await;
@@ -287,8 +343,9 @@ async fn sdk_config(endpoint: &str, region: &str) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .endpoint_url(endpoint)
         .region(aws_config::Region::new(region.to_owned()))
-        .credentials_provider(aws_sdk_s3::config::Credentials::new("local", "local", None, None, "drill"))
+        .credentials_provider(aws_sdk_s3::config::Credentials::new(
+            "local", "local", None, None, "drill",
+        ))
         .load()
         .await
 }
-

@@ -47,8 +47,9 @@ impl Plan {
     /// All problems of the plan, or the one at which it could not be read.
     pub fn parse(json: &[u8]) -> Result<Self, PlanError> {
         let mut reader = serde_json::Deserializer::from_slice(json);
-        let plan: Self = serde_path_to_error::deserialize(&mut reader)
-            .map_err(|e| PlanError::one(readable_path(&e.path().to_string()), e.inner().to_string()))?;
+        let plan: Self = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
+            PlanError::one(readable_path(&e.path().to_string()), e.inner().to_string())
+        })?;
         reader
             .end()
             .map_err(|e| PlanError::one("plan.json", e.to_string()))?;
@@ -63,12 +64,21 @@ impl Plan {
     pub fn check(&self) -> Result<(), PlanError> {
         let mut found = Problems::default();
         if self.format_version != PLAN_FORMAT {
-            found.add("format_version", format!("is {}; this version reads {PLAN_FORMAT}", self.format_version));
+            found.add(
+                "format_version",
+                format!(
+                    "is {}; this version reads {PLAN_FORMAT}",
+                    self.format_version
+                ),
+            );
         }
         let name = self.name.as_str();
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if name.is_empty() || name.len() > 40 || !name.chars().all(plain) || name.starts_with('-') {
-            found.add("name", format!("is {name:?}; allowed are 1 to 40 of a-z, 0-9 and '-', not first"));
+            found.add(
+                "name",
+                format!("is {name:?}; allowed are 1 to 40 of a-z, 0-9 and '-', not first"),
+            );
         }
         self.check_sites(&mut found);
         self.check_detection(&mut found);
@@ -91,7 +101,10 @@ impl Plan {
             }
         }
         if self.sites.primary.region == self.sites.secondary.region {
-            found.add("sites.secondary.region", "is the primary's region; a region cannot stand in for itself");
+            found.add(
+                "sites.secondary.region",
+                "is the primary's region; a region cannot stand in for itself",
+            );
         }
         if self.sites.primary.workspace_id == self.sites.secondary.workspace_id {
             found.add("sites.secondary.workspace_id", "is the primary's workspace");
@@ -118,13 +131,25 @@ impl Plan {
             ("freshness_seconds", policy.freshness_seconds),
         ] {
             if value == 0 {
-                found.add(format!("detection.policy.{field}"), "is 0; allowed is 1 or more");
+                found.add(
+                    format!("detection.policy.{field}"),
+                    "is 0; allowed is 1 or more",
+                );
             }
         }
         if policy.confirmations > policy.window {
             found.add(
                 "detection.policy.confirmations",
-                format!("is {}, but only the last {} signals are looked at; allowed is 1 to {0}", policy.confirmations, policy.window),
+                format!(
+                    "is {}, but only the last {} signals are looked at; allowed is 1 to {0}",
+                    policy.confirmations, policy.window
+                ),
+            );
+        }
+        if policy.window > 100 {
+            found.add(
+                "detection.policy.window",
+                "allowed is 1 to 100: no more signals are stored",
             );
         }
         for vantage in &detection.vantages {
@@ -135,7 +160,10 @@ impl Plan {
             found.add("detection.vantages", "names a region twice");
         }
         if !vantages.contains(&self.control_region) {
-            found.add("detection.vantages", "lacks the control region, which computes the verdict");
+            found.add(
+                "detection.vantages",
+                "lacks the control region, which computes the verdict",
+            );
         }
         for label in SiteLabel::ALL {
             let outside = vantages
@@ -149,9 +177,15 @@ impl Plan {
                 );
             }
         }
-        found.positive("detection.probe_timeout_seconds", detection.probe_timeout_seconds);
+        found.positive(
+            "detection.probe_timeout_seconds",
+            detection.probe_timeout_seconds,
+        );
         if detection.latency_objective_ms == 0 {
-            found.add("detection.latency_objective_ms", "is 0; allowed is 1 or more");
+            found.add(
+                "detection.latency_objective_ms",
+                "is 0; allowed is 1 or more",
+            );
         }
     }
 
@@ -163,17 +197,28 @@ impl Plan {
                 found.add(format!("{path}.name"), "is empty");
             }
             if !names.insert(&data_set.name) {
-                found.add(format!("{path}.name"), format!("{:?} stands twice", data_set.name.as_str()));
+                found.add(
+                    format!("{path}.name"),
+                    format!("{:?} stands twice", data_set.name.as_str()),
+                );
             }
             for label in SiteLabel::ALL {
                 let bucket = data_set.buckets.get(label);
-                let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+                let plain = |c: char| {
+                    c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.')
+                };
                 if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(plain) {
-                    found.add(format!("{path}.buckets.{label}"), format!("{bucket:?} is no bucket name"));
+                    found.add(
+                        format!("{path}.buckets.{label}"),
+                        format!("{bucket:?} is no bucket name"),
+                    );
                 }
             }
             if data_set.buckets.primary == data_set.buckets.secondary {
-                found.add(format!("{path}.buckets.secondary"), "is the primary's bucket");
+                found.add(
+                    format!("{path}.buckets.secondary"),
+                    "is the primary's bucket",
+                );
             }
             if let Some(objective) = data_set.rpo_seconds {
                 found.positive(&format!("{path}.rpo_seconds"), objective);
@@ -186,29 +231,70 @@ impl Plan {
             ("objectives.rto_seconds", self.objectives.rto_seconds),
             ("objectives.rpo_seconds", self.objectives.rpo_seconds),
             ("baseline.max_age_seconds", self.baseline.max_age_seconds),
-            ("approval.expires_after_seconds", self.approval.expires_after_seconds),
-            ("approval.remind_every_seconds", self.approval.remind_every_seconds),
-            ("approval.escalate_after_seconds", self.approval.escalate_after_seconds),
+            (
+                "approval.expires_after_seconds",
+                self.approval.expires_after_seconds,
+            ),
+            (
+                "approval.remind_every_seconds",
+                self.approval.remind_every_seconds,
+            ),
+            (
+                "approval.escalate_after_seconds",
+                self.approval.escalate_after_seconds,
+            ),
             ("approval.poll_seconds", self.approval.poll_seconds),
             ("fence.poll_seconds", self.fence.poll_seconds),
-            ("fence.give_up_after_seconds", self.fence.give_up_after_seconds),
-            ("fence.call_timeout_seconds", self.fence.call_timeout_seconds),
+            (
+                "fence.give_up_after_seconds",
+                self.fence.give_up_after_seconds,
+            ),
+            (
+                "fence.call_timeout_seconds",
+                self.fence.call_timeout_seconds,
+            ),
             ("activation.poll_seconds", self.activation.poll_seconds),
-            ("activation.give_up_after_seconds", self.activation.give_up_after_seconds),
-            ("validation.statement_timeout_seconds", self.validation.statement_timeout_seconds),
+            (
+                "activation.give_up_after_seconds",
+                self.activation.give_up_after_seconds,
+            ),
+            (
+                "validation.statement_timeout_seconds",
+                self.validation.statement_timeout_seconds,
+            ),
         ] {
             found.positive(path, value);
+        }
+        // Each look at the decision costs the execution about nine of its 25,000 events.
+        let looks = self.approval.expires_after_seconds.0 / self.approval.poll_seconds.0.max(1);
+        if looks > 2000 {
+            found.add(
+                "approval.poll_seconds",
+                format!("{looks} looks until the request expires are more than an execution's history holds; allowed are 2000"),
+            );
+        }
+        if self.approval.expires_after_seconds.0 > 86_400 {
+            found.add(
+                "approval.expires_after_seconds",
+                "allowed is up to a day (86400): the execution itself ends after two",
+            );
         }
         if self.baseline.max_live_loss_percent.0 > 100 {
             found.add("baseline.max_live_loss_percent", "allowed is 0 to 100");
         }
         if self.validation.statement_timeout_seconds.0 > 540 {
-            found.add("validation.statement_timeout_seconds", "allowed is 1 to 540: the function itself has 600");
+            found.add(
+                "validation.statement_timeout_seconds",
+                "allowed is 1 to 540: the function itself has 600",
+            );
         }
         for (index, check) in self.validation.statements.iter().enumerate() {
             for (field, text) in [("warehouse", &check.warehouse), ("sql", &check.sql)] {
                 if text.trim().is_empty() {
-                    found.add(format!("validation.statements[{index}].{field}"), "is empty");
+                    found.add(
+                        format!("validation.statements[{index}].{field}"),
+                        "is empty",
+                    );
                 }
             }
         }
@@ -249,7 +335,10 @@ impl Problems {
             .last()
             .is_some_and(|last| !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()));
         if parts.len() < 3 || !numbered || !text.chars().all(plain) {
-            self.add(path, format!("{text:?} is no AWS region; an example is us-east-1"));
+            self.add(
+                path,
+                format!("{text:?} is no AWS region; an example is us-east-1"),
+            );
         }
     }
 
@@ -290,22 +379,78 @@ mod tests {
     fn a_bad_plan_is_refused_with_the_path_of_the_field_and_what_is_allowed() {
         type Change = fn(&mut Value);
         let table: [(&str, Change, &str); 12] = [
-            ("unknown field", |p| p["fence"]["pol_seconds"] = json!(1), "fence.pol_seconds: unknown field `pol_seconds`, expected one of `poll_seconds`"),
-            ("missing site", |p| { p["sites"].as_object_mut().unwrap().remove("secondary"); }, "sites: missing field `secondary`"),
-            ("objective of 0", |p| p["objectives"]["rpo_seconds"] = json!(0), "objectives.rpo_seconds: is 0; allowed is 1 second or more"),
-            ("kind nobody knows", |p| p["kinds"][0] = json!("lakehouse"), "kinds[0]: unknown variant `lakehouse`, expected one of"),
-            ("quorum never met", |p| p["detection"]["policy"]["quorum"] = json!(3), "detection.policy.quorum: is 3, but only"),
-            ("window below confirmations", |p| p["detection"]["policy"]["confirmations"] = json!(9), "detection.policy.confirmations: is 9"),
-            ("same region", |p| p["sites"]["secondary"]["region"] = p["sites"]["primary"]["region"].clone(), "sites.secondary.region: is the primary's region"),
-            ("control in the primary's region", |p| p["control_region"] = p["sites"]["primary"]["region"].clone(), "control_region: is the primary's region"),
-            ("negative time", |p| p["fence"]["poll_seconds"] = json!(-1), "fence.poll_seconds: invalid value"),
-            ("workspace id is a name", |p| p["sites"]["primary"]["workspace_id"] = json!("prod"), "sites.primary.workspace_id: is \"prod\""),
-            ("duplicate data set", |p| { let d = p["data_sets"][0].clone(); p["data_sets"].as_array_mut().unwrap().push(d); }, "stands twice"),
-            ("newer format", |p| p["format_version"] = json!(2), "format_version: is 2; this version reads 1"),
+            (
+                "unknown field",
+                |p| p["fence"]["pol_seconds"] = json!(1),
+                "fence.pol_seconds: unknown field `pol_seconds`, expected one of `poll_seconds`",
+            ),
+            (
+                "missing site",
+                |p| {
+                    p["sites"].as_object_mut().unwrap().remove("secondary");
+                },
+                "sites: missing field `secondary`",
+            ),
+            (
+                "objective of 0",
+                |p| p["objectives"]["rpo_seconds"] = json!(0),
+                "objectives.rpo_seconds: is 0; allowed is 1 second or more",
+            ),
+            (
+                "kind nobody knows",
+                |p| p["kinds"][0] = json!("lakehouse"),
+                "kinds[0]: unknown variant `lakehouse`, expected one of",
+            ),
+            (
+                "quorum never met",
+                |p| p["detection"]["policy"]["quorum"] = json!(3),
+                "detection.policy.quorum: is 3, but only",
+            ),
+            (
+                "window below confirmations",
+                |p| p["detection"]["policy"]["confirmations"] = json!(9),
+                "detection.policy.confirmations: is 9",
+            ),
+            (
+                "same region",
+                |p| p["sites"]["secondary"]["region"] = p["sites"]["primary"]["region"].clone(),
+                "sites.secondary.region: is the primary's region",
+            ),
+            (
+                "control in the primary's region",
+                |p| p["control_region"] = p["sites"]["primary"]["region"].clone(),
+                "control_region: is the primary's region",
+            ),
+            (
+                "negative time",
+                |p| p["fence"]["poll_seconds"] = json!(-1),
+                "fence.poll_seconds: invalid value",
+            ),
+            (
+                "workspace id is a name",
+                |p| p["sites"]["primary"]["workspace_id"] = json!("prod"),
+                "sites.primary.workspace_id: is \"prod\"",
+            ),
+            (
+                "duplicate data set",
+                |p| {
+                    let d = p["data_sets"][0].clone();
+                    p["data_sets"].as_array_mut().unwrap().push(d);
+                },
+                "stands twice",
+            ),
+            (
+                "newer format",
+                |p| p["format_version"] = json!(2),
+                "format_version: is 2; this version reads 1",
+            ),
         ];
         for (name, change, expected) in table {
             let text = problems(change);
-            assert!(text.contains(expected), "{name}: {text:?} lacks {expected:?}");
+            assert!(
+                text.contains(expected),
+                "{name}: {text:?} lacks {expected:?}"
+            );
         }
     }
 
@@ -315,7 +460,10 @@ mod tests {
             p["objectives"]["rto_seconds"] = json!(0);
             p["name"] = json!("Has Spaces");
         });
-        assert!(text.contains("objectives.rto_seconds") && text.contains("name:"), "{text}");
+        assert!(
+            text.contains("objectives.rto_seconds") && text.contains("name:"),
+            "{text}"
+        );
     }
 
     #[test]

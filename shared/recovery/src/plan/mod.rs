@@ -234,6 +234,8 @@ impl Plan {
 
     /// The kinds that are protected, in the order of activation.
     pub fn protected_kinds(&self) -> impl Iterator<Item = Kind> + '_ {
-        Kind::ALL.into_iter().filter(|kind| self.kinds.contains(kind))
+        Kind::ALL
+            .into_iter()
+            .filter(|kind| self.kinds.contains(kind))
     }
 }

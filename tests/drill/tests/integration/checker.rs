@@ -17,9 +17,18 @@ pub(crate) fn check(recordings: &[PathBuf]) {
     };
     let tool = shared.join("tools/databricks-api");
     for recording in recordings {
-        assert!(std::fs::metadata(recording).unwrap().len() > 0, "{} is empty", recording.display());
+        assert!(
+            std::fs::metadata(recording).unwrap().len() > 0,
+            "{} is empty",
+            recording.display()
+        );
         let done = run(&tool, recording);
-        assert!(done.status.success(), "{}: {}", recording.display(), String::from_utf8_lossy(&done.stdout));
+        assert!(
+            done.status.success(),
+            "{}: {}",
+            recording.display(),
+            String::from_utf8_lossy(&done.stdout)
+        );
     }
 }
 
@@ -42,6 +51,14 @@ fn a_request_that_databricks_does_not_know_is_found() {
     };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("bad.jsonl");
-    std::fs::write(&file, "{\"method\":\"POST\",\"path\":\"/api/2.2/jobs/pause\",\"body\":{}}\n").unwrap();
-    assert!(!run(&shared.join("tools/databricks-api"), &file).status.success());
+    std::fs::write(
+        &file,
+        "{\"method\":\"POST\",\"path\":\"/api/2.2/jobs/pause\",\"body\":{}}\n",
+    )
+    .unwrap();
+    assert!(
+        !run(&shared.join("tools/databricks-api"), &file)
+            .status
+            .success()
+    );
 }

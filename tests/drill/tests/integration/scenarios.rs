@@ -12,7 +12,9 @@ use crate::checker;
 pub(crate) async fn binaries() -> PathBuf {
     match std::env::var_os("DRILL_BINARIES") {
         Some(folder) => folder.into(),
-        None => drill::build::functions(&drill::build::repository()).await.unwrap(),
+        None => drill::build::functions(&drill::build::repository())
+            .await
+            .unwrap(),
     }
 }
 
@@ -34,15 +36,39 @@ async fn drill(scenario: Scenario, inventory: Option<PathBuf>) -> (Summary, temp
 }
 
 #[tokio::test]
-async fn after_a_failover_the_standby_runs_exactly_what_the_primary_ran_and_the_fence_catches_its_return() {
+async fn after_a_failover_the_standby_runs_exactly_what_the_primary_ran_and_the_fence_catches_its_return()
+ {
     let (summary, _out) = drill(Scenario::Failover, None).await;
-    for stage in ["Begin", "Readiness", "Approval", "Fence", "Recheck", "Pools", "Compute", "Validation", "Commit", "JobConcurrency", "OneTimeRuns", "Schedules", "Endpoints"] {
-        assert!(summary.stages.contains_key(stage), "the report lacks stage {stage}");
+    for stage in [
+        "Begin",
+        "Readiness",
+        "Approval",
+        "Fence",
+        "Recheck",
+        "Pools",
+        "Compute",
+        "Validation",
+        "Commit",
+        "JobConcurrency",
+        "OneTimeRuns",
+        "Schedules",
+        "Endpoints",
+    ] {
+        assert!(
+            summary.stages.contains_key(stage),
+            "the report lacks stage {stage}"
+        );
     }
     assert!(summary.rto_seconds.is_some());
-    assert!(summary.rpo.get("lake").is_some_and(Option::is_some), "the loss is not known");
+    assert!(
+        summary.rpo.get("lake").is_some_and(Option::is_some),
+        "the loss is not known"
+    );
     for kind in ["job", "cluster", "warehouse", "instance_pool", "pipeline"] {
-        assert!(summary.restored.contains_key(kind), "no {kind} was restored");
+        assert!(
+            summary.restored.contains_key(kind),
+            "no {kind} was restored"
+        );
         assert!(summary.fenced.contains_key(kind), "no {kind} was fenced");
     }
     assert!(summary.report.as_ref().is_some_and(|r| r.is_file()));
@@ -61,7 +87,11 @@ async fn a_real_estate_fails_over_object_by_object() {
         eprintln!("skipped: the real inventory in ../shared is not on this machine");
         return;
     };
-    let (summary, _out) = drill(Scenario::Failover, Some(shared.join("data/workspaces/bundle-examples.json"))).await;
+    let (summary, _out) = drill(
+        Scenario::Failover,
+        Some(shared.join("data/workspaces/bundle-examples.json")),
+    )
+    .await;
     checker::check(&summary.recordings);
 }
 
@@ -78,7 +108,12 @@ async fn a_target_that_does_not_prove_itself_is_never_committed() {
     let (summary, _out) = drill(Scenario::ValidationFails, None).await;
     assert!(summary.reason.contains("metastore"), "{}", summary.reason);
     assert!(!summary.stages.contains_key("Commit"));
-    assert!(summary.next.as_deref().is_some_and(|n| n.contains("\"mode\":\"resume\"")));
+    assert!(
+        summary
+            .next
+            .as_deref()
+            .is_some_and(|n| n.contains("\"mode\":\"resume\""))
+    );
 }
 
 #[tokio::test]
@@ -95,24 +130,40 @@ async fn silence_is_a_decline_and_changes_nothing() {
 #[tokio::test]
 async fn a_decline_ends_the_run_and_changes_nothing() {
     let (summary, _out) = drill(Scenario::Declined, None).await;
-    assert!(summary.reason.contains("drill"), "who declined is not told: {}", summary.reason);
+    assert!(
+        summary.reason.contains("drill"),
+        "who declined is not told: {}",
+        summary.reason
+    );
     assert!(!summary.stages.contains_key("Fence"));
 }
 
 #[tokio::test]
 async fn a_typo_in_the_mode_fails_by_name_and_writes_nothing() {
     let (summary, _out) = drill(Scenario::WrongMode, None).await;
-    assert!(summary.reason.contains("fail-over") && summary.reason.contains("allowed"), "{}", summary.reason);
+    assert!(
+        summary.reason.contains("fail-over") && summary.reason.contains("allowed"),
+        "{}",
+        summary.reason
+    );
 }
 
 #[tokio::test]
 async fn an_execution_stopped_in_the_console_is_closed_and_gives_the_lock_back() {
     let (summary, _out) = drill(Scenario::Stopped, None).await;
-    assert!(summary.reason.contains("stopped by hand"), "{}", summary.reason);
+    assert!(
+        summary.reason.contains("stopped by hand"),
+        "{}",
+        summary.reason
+    );
 }
 
 #[tokio::test]
 async fn a_bad_plan_is_refused_by_every_function_and_writes_nothing() {
     let (summary, _out) = drill(Scenario::BadPlan, None).await;
-    assert!(summary.reason.contains("objectives.rto_seconds: is 0"), "{}", summary.reason);
+    assert!(
+        summary.reason.contains("objectives.rto_seconds: is 0"),
+        "{}",
+        summary.reason
+    );
 }
