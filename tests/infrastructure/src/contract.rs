@@ -119,7 +119,7 @@ pub fn error_names_are_those_of_the_functions(documents: &Documents) -> Vec<Viol
         let rules = items(&body["Retry"]).iter().chain(items(&body["Catch"]));
         let errors = rules.flat_map(|rule| items(&rule["ErrorEquals"]));
         for error in errors.filter_map(Value::as_str) {
-            let foreign = error.starts_with("States.") || error.starts_with("Lambda.");
+            let foreign = error.starts_with("States.") || crate::tasks::is_of_lambda(error);
             if !foreign && !known.contains(error) {
                 found.push(violation(state, format!("{error} is no name of a failure")));
             }

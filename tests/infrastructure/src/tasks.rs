@@ -7,13 +7,21 @@ use crate::choices::CLOSE;
 use crate::documents::{entries, items, text};
 use crate::{Documents, Violation, violation};
 
-/// What Lambda itself answers when the fault is not the function's.
-const OF_LAMBDA: [&str; 4] = [
+/// What Lambda itself answers: its own faults, and a function that was killed or died. Every function is idempotent.
+const OF_LAMBDA: [&str; 6] = [
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
+    "Sandbox.Timedout",
+    "Runtime.ExitError",
 ];
+
+/// Whether a name is one that Lambda gives, not a function of ours.
+pub(crate) fn is_of_lambda(name: &str) -> bool {
+    name.starts_with("Lambda.") || OF_LAMBDA.contains(&name)
+}
+
 /// What our functions answer when another try may succeed.
 const OURS: [FailureName; 3] = [
     FailureName::Transient,
@@ -116,7 +124,7 @@ pub fn transient_errors_are_retried_by_name(documents: &Documents) -> Vec<Violat
             .filter(|wanted| !names.contains(wanted));
         found.extend(wanted.map(|w| violation(&task.state, format!("does not retry {w}"))));
         for name in names {
-            let known = name.starts_with("Lambda.") || OURS.iter().any(|o| o.as_str() == name);
+            let known = is_of_lambda(name) || OURS.iter().any(|o| o.as_str() == name);
             if !known {
                 found.push(violation(&task.state, format!("retries {name}")));
             }
