@@ -46,8 +46,7 @@ pub struct BaselinePointer {
 }
 
 impl Baseline {
-    /// The digest that names it: of everything but the time of reading and the states that move by themselves, so that a
-    /// site at rest is written once.
+    /// The digest that names it: of everything but the time of reading, so that a site at rest is written once.
     #[must_use]
     pub fn digest(&self) -> ContentDigest {
         let mut still = self.clone();
