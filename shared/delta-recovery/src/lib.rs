@@ -3,7 +3,8 @@
 //! Storage replication copies the objects of a table in any order, so the newest commit at the replica may name
 //! files that have not arrived. [`recovery_point`] proves from the log and one listing which version can be used,
 //! what would be lost by going on from it, and whether common readers can open the table as it lies there.
-//! [`group_recovery`] finds the common moment of tables that belong together.
+//! [`group_recovery`] finds the common moment of tables that belong together, and [`repair_scripts`] writes down what a
+//! person must do at the standby so that the tables can be used from there.
 
 mod action;
 mod checkpoint;
@@ -23,6 +24,7 @@ mod presence;
 mod protocol;
 mod readable;
 mod recover;
+mod repair;
 mod replay;
 mod report;
 mod small;
@@ -34,6 +36,7 @@ pub use find::{LogLag, find_tables, log_lag, source_state};
 pub use group::{GroupMember, GroupRecovery, group_recovery};
 pub use location::{Location, S3Settings};
 pub use recover::{Options, recovery_point};
+pub use repair::{RepairScripts, StandbyTable, repair_scripts};
 pub use report::{
     Blocker, BlockerKind, RecoveryPoint, SourceState, SourceView, TimeSource, VersionSpan,
 };

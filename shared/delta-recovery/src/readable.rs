@@ -96,6 +96,21 @@ fn step(log: &Log, hint: Option<u64>, faults: &Faults) -> Result<u64, Blocker> {
     }
 }
 
+/// Unusable checkpoints that no blocker moves aside, oldest first: readers of an older version start from them.
+pub(crate) fn older_checkpoints(log: &Log, faults: &Faults, blockers: &[Blocker]) -> Vec<Blocker> {
+    let aside: HashSet<&str> = blockers
+        .iter()
+        .flat_map(|blocker| blocker.move_aside.iter().map(String::as_str))
+        .collect();
+    log.checkpoints
+        .values()
+        .flatten()
+        .filter(|checkpoint| checkpoint.has_all_parts())
+        .filter_map(|checkpoint| Some(bad_checkpoint(checkpoint, fault_of(checkpoint, faults)?)))
+        .filter(|blocker| !aside.contains(blocker.object.as_str()))
+        .collect()
+}
+
 fn fault_of<'a>(checkpoint: &Checkpoint, faults: &'a Faults) -> Option<&'a String> {
     faults.checkpoints.get(&checkpoint.files.first()?.0)
 }

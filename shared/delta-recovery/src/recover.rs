@@ -5,7 +5,7 @@ use crate::join::Join;
 use crate::location::Location;
 use crate::log::Log;
 use crate::presence::{PAGE, Presence};
-use crate::readable::{Faults, judge};
+use crate::readable::{Faults, judge, older_checkpoints};
 use crate::replay::{Replay, VersionFacts};
 use crate::report::{RecoveryPoint, SourceState, SourceView, TimeSource};
 use crate::small::{checksum_files, last_checkpoint};
@@ -86,6 +86,7 @@ pub async fn recovery_point(
         ..
     } = search;
     let readable = judge(&log, hint, &walk.faults);
+    let restore_blocked_by = older_checkpoints(&log, &walk.faults, &readable.blockers);
 
     let replica_head = head.as_ref().and_then(|replay| replay.head().copied());
     let missing_at_replica_log = head.as_ref().map(Replay::missing);
@@ -136,7 +137,9 @@ pub async fn recovery_point(
         readable_now: readable.blockers.is_empty(),
         blocked_by: readable.blockers,
         readable_version: readable.version,
-        has_txn: recovered.is_some_and(|(facts, _)| facts.has_txn),
+        restore_blocked_by,
+        has_txn: recovered.is_some_and(|(facts, _)| facts.has_txn)
+            || replica_head.is_some_and(|facts| facts.has_txn),
         source: latest.view,
         source_state: (latest.view == SourceView::Read).then_some(SourceState {
             version: latest.version,

@@ -113,7 +113,12 @@ pub struct RecoveryPoint {
     pub blocked_by: Vec<Blocker>,
     /// The version that readers open, now or after what `blocked_by` says was moved aside. None if they cannot.
     pub readable_version: Option<u64>,
-    /// Whether the table holds streaming `txn` markers at the recovery version. RESTORE keeps those of newer versions.
+    /// Unusable checkpoints that do not stop readers of the newest version: RESTORE to a version that would start from one
+    /// fails until it is moved aside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restore_blocked_by: Vec<Blocker>,
+    /// Whether the log at the replica holds streaming `txn` markers, at the recovery version or after it. RESTORE keeps
+    /// those of newer versions.
     pub has_txn: bool,
     /// How the source's state is known.
     pub source: SourceView,
