@@ -3,7 +3,7 @@
 use recovery::kind::Kind;
 use recovery::plan::{
     ActivationPolicy, ApprovalPolicy, BaselinePolicy, Buckets, DataSet, Detection, FencePolicy,
-    Objectives, OnExpiry, PLAN_FORMAT, Percent, Plan, Seconds, Site, Sites, StatementCheck,
+    Objectives, OnExpiry, PLAN_FORMAT, Percent, Plan, Probes, Seconds, Site, Sites, StatementCheck,
     ValidationPolicy,
 };
 use recovery::site::{DataSetName, PlanName, Region, WorkspaceId};
@@ -67,6 +67,8 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             },
             probe_timeout_seconds: Seconds(1),
             latency_objective_ms: 900,
+            interval_seconds: Seconds(2),
+            probes: Probes::default(),
         },
         kinds: Kind::ALL.to_vec(),
         data_sets: vec![DataSet {

@@ -187,6 +187,7 @@ impl Plan {
                 "is 0; allowed is 1 or more",
             );
         }
+        self.check_probes(found);
     }
 
     fn check_data_sets(&self, found: &mut Problems) {
@@ -204,15 +205,7 @@ impl Plan {
             }
             for label in SiteLabel::ALL {
                 let bucket = data_set.buckets.get(label);
-                let plain = |c: char| {
-                    c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.')
-                };
-                if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(plain) {
-                    found.add(
-                        format!("{path}.buckets.{label}"),
-                        format!("{bucket:?} is no bucket name"),
-                    );
-                }
+                found.bucket(&format!("{path}.buckets.{label}"), bucket);
             }
             if data_set.buckets.primary == data_set.buckets.secondary {
                 found.add(
@@ -311,19 +304,27 @@ fn readable_path(path: &str) -> String {
 }
 
 #[derive(Default)]
-struct Problems(Vec<PlanProblem>);
+pub(super) struct Problems(Vec<PlanProblem>);
 
 impl Problems {
-    fn add(&mut self, path: impl Into<String>, problem: impl Into<String>) {
+    pub(super) fn add(&mut self, path: impl Into<String>, problem: impl Into<String>) {
         self.0.push(PlanProblem {
             path: path.into(),
             problem: problem.into(),
         });
     }
 
-    fn positive(&mut self, path: &str, value: Seconds) {
+    pub(super) fn positive(&mut self, path: &str, value: Seconds) {
         if value.0 == 0 {
             self.add(path, "is 0; allowed is 1 second or more");
+        }
+    }
+
+    pub(super) fn bucket(&mut self, path: &str, bucket: &str) {
+        let plain =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+        if !(3..=63).contains(&bucket.len()) || !bucket.chars().all(plain) {
+            self.add(path, format!("{bucket:?} is no bucket name"));
         }
     }
 

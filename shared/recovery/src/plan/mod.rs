@@ -2,17 +2,26 @@
 //!
 //! A plan is read from `plan.json` in the state bucket. It names no URL and no secret: those live in SSM.
 
+mod address;
 mod check;
+mod detection;
+mod probes;
+mod probes_check;
 mod units;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::address::{Address, Scheme};
 pub use self::check::{PlanError, PlanProblem};
+pub use self::detection::{Detection, Pace, ProbePace};
+pub use self::probes::{
+    AwsHealth, Bound, ClusterCanary, JobSuccess, Kpi, ObjectStore, PageRegions, Probes, Reference,
+    SqlCanary, StatusFormat, StatusPage, WarehouseRule,
+};
 pub use self::units::{Percent, Seconds};
 use crate::kind::Kind;
 use crate::site::{DataSetName, PlanName, Region, SiteLabel, WorkspaceId};
-use crate::verdict::Policy;
 
 /// The version of the plan's format that this code reads.
 pub const PLAN_FORMAT: u32 = 1;
@@ -91,20 +100,6 @@ pub struct Objectives {
     pub rto_seconds: Seconds,
     /// Recovery point objective of a data set that names none of its own.
     pub rpo_seconds: Seconds,
-}
-
-/// How a disaster is told from noise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Detection {
-    /// The regions in which the probe is deployed. The control region must be one of them.
-    pub vantages: Vec<Region>,
-    /// How signals add up to a verdict.
-    pub policy: Policy,
-    /// No probe waits longer than this.
-    pub probe_timeout_seconds: Seconds,
-    /// A healthy answer slower than this, in milliseconds, is `Degraded`.
-    pub latency_objective_ms: u64,
 }
 
 /// One set of data whose replication is watched.

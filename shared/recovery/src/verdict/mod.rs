@@ -24,7 +24,7 @@ pub mod status;
 
 pub use case::{Case, CaseError, Expectation};
 pub use judgement::{Judgement, Verdict, judge};
-pub use observation::{Observation, Signal, Vantage};
+pub use observation::{Observation, Signal, Times, Vantage};
 pub use outcome::{Cause, DegradedCause, DownCause, Outcome, OutcomeKind, UnknownCause};
 pub use policy::Policy;
 pub use probe::{Layer, Probe};

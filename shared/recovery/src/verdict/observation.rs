@@ -33,9 +33,27 @@ impl fmt::Display for Vantage {
     }
 }
 
+/// Where the time of one exchange went, in milliseconds, each step on its own. A step that was not needed (a name that is an
+/// address, no TLS) or not completed is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Times {
+    /// Resolving the host's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<u64>,
+    /// Opening the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tcp: Option<u64>,
+    /// The TLS handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<u64>,
+    /// From sending the request to the head of its answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_byte: Option<u64>,
+}
+
 /// The result of one probe.
 ///
-/// In JSON the outcome and its cause are two fields: `{"probe","outcome","cause","latency_ms"}`.
+/// In JSON the outcome and its cause are two fields: `{"probe","outcome","cause","latency_ms","times_ms"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "RawSignal", into = "RawSignal")]
 pub struct Signal {
@@ -45,6 +63,8 @@ pub struct Signal {
     pub outcome: Outcome,
     /// How long it took.
     pub latency_ms: Option<u64>,
+    /// Where the time of its last exchange went. No rule looks at it: it tells people what is slow.
+    pub times_ms: Option<Times>,
 }
 
 impl Signal {
@@ -54,6 +74,7 @@ impl Signal {
             probe,
             outcome: outcome.into(),
             latency_ms: None,
+            times_ms: None,
         }
     }
 
@@ -64,6 +85,12 @@ impl Signal {
             latency_ms: Some(latency_ms),
             ..self
         }
+    }
+
+    /// The same signal with where its time went.
+    #[must_use]
+    pub fn with_times(self, times_ms: Option<Times>) -> Self {
+        Self { times_ms, ..self }
     }
 
     /// Why the outcome is what it is.
@@ -95,6 +122,8 @@ pub(super) struct RawSignal {
     cause: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     latency_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    times_ms: Option<Times>,
 }
 
 impl TryFrom<RawSignal> for Signal {
@@ -106,6 +135,7 @@ impl TryFrom<RawSignal> for Signal {
             probe: raw.probe,
             outcome: Outcome::new(raw.outcome, cause)?,
             latency_ms: raw.latency_ms,
+            times_ms: raw.times_ms,
         })
     }
 }
@@ -117,6 +147,7 @@ impl From<Signal> for RawSignal {
             cause: signal.cause().map(|cause| cause.to_string()),
             probe: signal.probe,
             latency_ms: signal.latency_ms,
+            times_ms: signal.times_ms,
         }
     }
 }
