@@ -5,19 +5,21 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{ExponentialBuilder, Retryable};
+use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use crate::Object;
 use crate::error::{Error, Target};
+use crate::fresh;
 use crate::limits::Class;
 use crate::refusal::refused;
 use crate::repeat::{Repeat, is_rate_limited, may_repeat, wait};
 use crate::request::{Method, Request};
 use crate::secret::{Credential, Secret};
-use crate::settings::Retries;
+use crate::settings::{Connections, Retries};
 use crate::token::{self, Token};
-use crate::transport::{Answer, exchange};
+use crate::transport::{self, Answer};
 use crate::workspace::Workspace;
 
 /// The waits between attempts: 0.2 s doubling to 10 s, each up to twice as long by chance. The SDKs wait up to 10 s too
@@ -139,7 +141,7 @@ impl Workspace {
 
     /// Makes a call: attempts until one succeeds, fails for good, or the time is up.
     pub(crate) async fn call(&self, request: &Request) -> Result<Answer, Error> {
-        let total = self.settings().timeouts.total;
+        let total = self.timeouts().total;
         let deadline = Instant::now() + total;
         let retries = self.settings().retries;
         let out_of_time = AtomicBool::new(false);
@@ -214,7 +216,8 @@ impl Workspace {
             Some(body) => builder.json(body),
             None => builder,
         };
-        let answer = exchange(builder, time, &target)
+        let answer = self
+            .exchange(builder, time, &target)
             .await
             .map_err(Failure::sent)?;
         if (200..300).contains(&answer.status) {
@@ -225,6 +228,25 @@ impl Workspace {
         Err(Failure::sent(error))
     }
 
+    /// One exchange: pooled, or over a connection of its own, whose times are kept.
+    async fn exchange(
+        &self,
+        request: RequestBuilder,
+        time: Duration,
+        target: &Target,
+    ) -> Result<Answer, Error> {
+        match self.settings().connections {
+            Connections::Pooled => transport::exchange(request, time, target).await,
+            Connections::Fresh => {
+                let connect = self.timeouts().connect;
+                let agent = transport::agent(self.settings());
+                let (times, result) = fresh::exchange(request, &agent, connect, time, target).await;
+                self.keep_times(times);
+                result
+            }
+        }
+    }
+
     /// Waits for the turn of a class, and says how long the attempt may take then.
     async fn turn(
         &self,
@@ -232,7 +254,7 @@ impl Workspace {
         deadline: Instant,
         target: &Target,
     ) -> Result<Duration, Error> {
-        let timeouts = self.settings().timeouts;
+        let timeouts = self.timeouts();
         let acquired = timeout_at(deadline, self.limits().acquire(class)).await;
         let left = deadline.saturating_duration_since(Instant::now());
         if acquired.is_err() || left.is_zero() {
@@ -252,7 +274,7 @@ impl Workspace {
         if is_rate_limited(error) {
             self.limits().pause(
                 class,
-                wait(error, Duration::ZERO).min(self.settings().timeouts.total),
+                wait(error, Duration::ZERO).min(self.timeouts().total),
             );
         }
     }
@@ -274,7 +296,7 @@ impl Workspace {
 
     /// Gets a new token in one attempt, whatever there is, and keeps it.
     pub(crate) async fn new_token(&self) -> Result<Token, Error> {
-        let total = self.settings().timeouts.total;
+        let total = self.timeouts().total;
         let deadline = Instant::now() + total;
         let renewed = timeout_at(
             deadline,
@@ -303,15 +325,12 @@ impl Workspace {
             Credential::Token(token) => return Ok(token::Fetched::personal(token)),
         };
         let time = self.turn(Class::Token, deadline, &target).await?;
-        let result = token::fetch(
-            self.http(),
-            &settings.url,
-            client_id,
-            client_secret,
-            time,
-            target,
-        )
-        .await;
+        let asked_at = Instant::now();
+        let request = token::request(self.http(), &settings.url, client_id, client_secret);
+        let result = self
+            .exchange(request, time, &target)
+            .await
+            .and_then(|answer| token::read(&answer, asked_at, client_secret, target));
         if let Err(error) = &result {
             self.slow_down(Class::Token, error);
         }

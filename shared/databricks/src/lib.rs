@@ -11,6 +11,7 @@ mod call;
 mod cause;
 mod clusters;
 mod error;
+mod fresh;
 mod ids;
 mod jobs;
 mod limits;
@@ -46,6 +47,7 @@ pub use settings::{Connections, RateShare, Retries, Settings, Timeouts};
 pub use statements::{Statement, StatementError, StatementResult, StatementState};
 pub use url::WorkspaceUrl;
 pub use warehouses::Stop;
+pub use wire::Times;
 pub use workspace::{Identity, SignIn, Workspace, Writer};
 
 /// A JSON object as the platform sent it, unknown fields included.

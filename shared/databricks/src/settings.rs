@@ -31,6 +31,28 @@ impl Default for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// Checks that they grow.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let invalid = |reason: &str| {
+            Err(Error::InvalidInput {
+                what: "timeouts",
+                reason: reason.to_owned(),
+            })
+        };
+        if self.connect.is_zero() {
+            return invalid("connect is zero");
+        }
+        if self.connect > self.call || self.call > self.total {
+            return invalid("they do not grow: connect <= call <= total");
+        }
+        if self.total > LONGEST_TOTAL {
+            return invalid("total is more than a day");
+        }
+        Ok(())
+    }
+}
+
 /// The part of a documented rate that this client may use, since others use the workspace too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateShare {
@@ -79,7 +101,7 @@ pub enum Connections {
     /// Keep and reuse them: bulk work.
     #[default]
     Pooled,
-    /// Open one for each attempt: probes. A connection kept while a function sleeps goes stale and reads as an outage.
+    /// Open one for each attempt, and record its times: probes. A connection kept while a function sleeps goes stale and reads as an outage.
     Fresh,
 }
 
@@ -108,26 +130,7 @@ pub struct Settings {
 impl Settings {
     /// Checks what the types cannot: the order of the timeouts, and that no credential is empty or unfit for a header.
     pub(crate) fn check(&self) -> Result<(), Error> {
-        let invalid = |what, reason: &str| {
-            Err(Error::InvalidInput {
-                what,
-                reason: reason.to_owned(),
-            })
-        };
-        let Timeouts {
-            connect,
-            call,
-            total,
-        } = self.timeouts;
-        if connect.is_zero() {
-            return invalid("timeouts", "connect is zero");
-        }
-        if connect > call || call > total {
-            return invalid("timeouts", "they do not grow: connect <= call <= total");
-        }
-        if total > LONGEST_TOTAL {
-            return invalid("timeouts", "total is more than a day");
-        }
+        self.timeouts.check()?;
         let fit = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         let fits = match &self.credential {
             Credential::Token(token) => fit(token.expose()),
@@ -137,10 +140,10 @@ impl Settings {
             } => fit(client_id) && fit(client_secret.expose()),
         };
         if !fits {
-            return invalid(
-                "credential",
-                "a part of it is empty or has characters other than visible ASCII; look for a line break at its end",
-            );
+            return Err(Error::InvalidInput {
+                what: "credential",
+                reason: "a part of it is empty or has characters other than visible ASCII; look for a line break at its end".to_owned(),
+            });
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Mutex as StdMutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Target};
 use crate::refusal::token_refused;
 use crate::secret::Secret;
-use crate::transport::exchange;
+use crate::transport::Answer;
 use crate::url::WorkspaceUrl;
 
 /// A token is not used in its last 40 s: the platform may reject it earlier than it says
@@ -191,25 +191,29 @@ impl Fetched {
 }
 
 /// Asks `POST /oidc/v1/token` for a token (databricks-sdk-py 0.156.0, `credentials_provider.py`, `oauth.py`).
-pub(crate) async fn fetch(
+pub(crate) fn request(
     http: &Client,
     url: &WorkspaceUrl,
     client_id: &str,
     client_secret: &Secret,
-    time: Duration,
-    target: Box<Target>,
-) -> Result<Fetched, Error> {
-    let asked_at = Instant::now();
+) -> RequestBuilder {
     let mut address = url.to_url();
     address.set_path("/oidc/v1/token");
-    let request = http
-        .post(address)
+    http.post(address)
         .basic_auth(client_id, Some(client_secret.expose()))
-        .form(&[("grant_type", "client_credentials"), ("scope", "all-apis")]);
-    let answer = exchange(request, time, &target).await?;
+        .form(&[("grant_type", "client_credentials"), ("scope", "all-apis")])
+}
+
+/// Reads the token that was asked for.
+pub(crate) fn read(
+    answer: &Answer,
+    asked_at: Instant,
+    client_secret: &Secret,
+    target: Box<Target>,
+) -> Result<Fetched, Error> {
     if !(200..300).contains(&answer.status) {
         return Err(token_refused(
-            &answer,
+            answer,
             target,
             std::slice::from_ref(client_secret),
         ));

@@ -1,4 +1,5 @@
-//! One HTTP exchange: a request out, an answer of bounded size back, failures named.
+//! One HTTP exchange over a pooled connection: a request out, an answer of bounded size back, failures named. `fresh` does the
+//! same over a connection of its own.
 
 use std::error::Error as StdError;
 use std::io;
@@ -11,7 +12,7 @@ use crate::error::{Error, Target};
 use crate::ids::WorkspaceId;
 use crate::refusal::clean;
 use crate::secret::Secret;
-use crate::settings::{Connections, Settings};
+use crate::settings::Settings;
 
 /// The largest answer taken. A page of 100 jobs with 100 tasks each stays far below.
 pub(crate) const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
@@ -33,6 +34,20 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// An answer without its body.
+    pub(crate) fn new(status: u16, headers: &HeaderMap) -> Self {
+        Self {
+            status,
+            content_type: text(headers, CONTENT_TYPE.as_str()).map(str::to_owned),
+            retry_after: text(headers, RETRY_AFTER.as_str())
+                .and_then(|text| retry_after(text, jiff::Timestamp::now())),
+            location: text(headers, LOCATION.as_str()).map(str::to_owned),
+            workspace_id: text(headers, WORKSPACE_ID_HEADER)
+                .and_then(|text| text.trim().parse().ok()),
+            body: Vec::new(),
+        }
+    }
+
     pub(crate) fn unexpected(
         &self,
         target: Box<Target>,
@@ -53,29 +68,29 @@ impl Answer {
     }
 }
 
-/// The HTTP client for the settings: no redirects, no proxies, no repeats of its own.
-///
 /// User-Agent as the platform's SDKs build it: `product/semver key/value ...` (databricks-sdk-py 0.156.0, `useragent.py`).
-pub(crate) fn client(settings: &Settings) -> Result<Client, Error> {
-    let agent = format!(
+pub(crate) fn agent(settings: &Settings) -> String {
+    format!(
         "databricks-dr/{} lang/rust os/{} auth/{}",
         env!("CARGO_PKG_VERSION"),
         std::env::consts::OS,
         settings.credential.auth_name()
-    );
-    let mut builder = Client::builder()
-        .user_agent(agent)
+    )
+}
+
+/// The HTTP client for the settings: no redirects, no proxies, no repeats of its own. For fresh connections it only builds requests.
+pub(crate) fn client(settings: &Settings) -> Result<Client, Error> {
+    Client::builder()
+        .user_agent(agent(settings))
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .no_proxy()
         .connect_timeout(settings.timeouts.connect)
-        .pool_idle_timeout(KEPT_IDLE);
-    if settings.connections == Connections::Fresh {
-        builder = builder.pool_max_idle_per_host(0);
-    }
-    builder.build().map_err(|error| Error::Client {
-        reason: chain(&error.without_url()),
-    })
+        .pool_idle_timeout(KEPT_IDLE)
+        .build()
+        .map_err(|error| Error::Client {
+            reason: chain(&error.without_url()),
+        })
 }
 
 /// Sends a request and reads its answer, all within `time`.
@@ -89,16 +104,7 @@ pub(crate) async fn exchange(
         .send()
         .await
         .map_err(|error| failure(error, target))?;
-    let headers = response.headers();
-    let mut answer = Answer {
-        status: response.status().as_u16(),
-        content_type: text(headers, CONTENT_TYPE.as_str()).map(str::to_owned),
-        retry_after: text(headers, RETRY_AFTER.as_str())
-            .and_then(|text| retry_after(text, jiff::Timestamp::now())),
-        location: text(headers, LOCATION.as_str()).map(str::to_owned),
-        workspace_id: text(headers, WORKSPACE_ID_HEADER).and_then(|text| text.trim().parse().ok()),
-        body: Vec::new(),
-    };
+    let mut answer = Answer::new(response.status().as_u16(), response.headers());
     let too_large = || Error::AnswerTooLarge {
         target: Box::new(target.clone()),
         limit: ANSWER_LIMIT,

@@ -1,11 +1,12 @@
 //! A workspace to read, and the right to write to it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use wire::Times;
 
 use crate::Object;
 use crate::clusters::text;
@@ -14,7 +15,7 @@ use crate::ids::WorkspaceId;
 use crate::limits::{Class, Limits};
 use crate::request::{Operation, Request};
 use crate::secret::Credential;
-use crate::settings::Settings;
+use crate::settings::{Settings, Timeouts};
 use crate::token::Tokens;
 use crate::transport;
 
@@ -29,6 +30,9 @@ const ME: Operation = Operation::read("read who is signed in", Class::ScimRead);
 #[derive(Clone)]
 pub struct Workspace {
     inner: Arc<Inner>,
+    timeouts: Timeouts,
+    /// Where the time of the last exchange over a fresh connection went.
+    times: Arc<Mutex<Option<Times>>>,
 }
 
 struct Inner {
@@ -76,7 +80,10 @@ impl Workspace {
         let http = transport::client(&settings)?;
         let limits = Limits::new(settings.share);
         let (tokens, verified) = (Tokens::new(), OnceCell::new());
+        let timeouts = settings.timeouts;
         Ok(Self {
+            timeouts,
+            times: Arc::default(),
             inner: Arc::new(Inner {
                 settings,
                 http,
@@ -145,6 +152,34 @@ impl Workspace {
         Ok(Writer {
             workspace: self.clone(),
         })
+    }
+
+    /// The same client with another patience and a record of times of its own; connections, token, rate limits and what was
+    /// verified are shared. With [`Connections::Pooled`](crate::Connections::Pooled) the time to connect stays as it was.
+    ///
+    /// Errors: [`Error::InvalidInput`] for times that do not grow.
+    pub fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, Error> {
+        timeouts.check()?;
+        Ok(Self {
+            inner: Arc::clone(&self.inner),
+            timeouts,
+            times: Arc::default(),
+        })
+    }
+
+    /// Where the time of the last exchange went that this client, or a clone of it, made over a fresh connection, also of one
+    /// that failed; `None` before the first, and with [`Connections::Pooled`](crate::Connections::Pooled).
+    #[must_use]
+    pub fn times(&self) -> Option<Times> {
+        *self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn keep_times(&self, times: Times) {
+        *self.times.lock().unwrap_or_else(PoisonError::into_inner) = Some(times);
+    }
+
+    pub(crate) const fn timeouts(&self) -> Timeouts {
+        self.timeouts
     }
 
     /// What the client was set up with.
