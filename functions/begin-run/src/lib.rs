@@ -7,12 +7,14 @@ use aws::store::Written;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
 use recovery::baseline::BaselinePointer;
+use recovery::evidence::{EVIDENCE_FORMAT, FrozenEvidence, SiteEvidence};
 use recovery::failure::FailureName;
 use recovery::incident::{CurrentIncident, Incident};
 use recovery::plan::Plan;
 use recovery::replication::ReplicationStatus;
 use recovery::run::{Evidence, Mode, RUN_FORMAT, ResumeAt, RunDocument, Stage};
 use recovery::site::{RunId, RunToken, SiteLabel};
+use recovery::verdict::judge;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -207,6 +209,7 @@ async fn begin(
         closed_at: None,
         told_at: None,
     };
+    freeze(ports, plan, &run, 1).await;
     document.enter(Stage::Begin, now);
     document.finish(Stage::Begin, ports.now());
     match ports.create(&key, &document).await? {
@@ -309,6 +312,39 @@ async fn evidence(
     })
 }
 
+/// Freezes what every vantage saw of both sites, for the request and its page. What cannot be read is missing evidence, which
+/// people are told; it must not stop a failover.
+async fn freeze(ports: &Ports, plan: &Plan, run: &RunId, attempt: u32) {
+    let mut sites = BTreeMap::new();
+    for site in SiteLabel::ALL {
+        let seen = match ports.observations(plan, site).await {
+            Ok(observations) => {
+                let judged = judge(&observations, &plan.detection.policy, ports.now());
+                let problem = judged.as_ref().err().map(ToString::to_string);
+                SiteEvidence {
+                    problem,
+                    ..SiteEvidence::new(judged.ok(), observations)
+                }
+            }
+            Err(failure) => SiteEvidence::unreadable(failure.to_string()),
+        };
+        sites.insert(site, seen);
+    }
+    let evidence = FrozenEvidence {
+        format_version: EVIDENCE_FORMAT,
+        run: run.clone(),
+        attempt,
+        frozen_at: ports.now(),
+        sites,
+    };
+    if let Err(failure) = ports
+        .put(&keys::of_run(run, "evidence.json"), &evidence)
+        .await
+    {
+        tracing::warn!(%failure, "the evidence could not be frozen");
+    }
+}
+
 /// Opens the next attempt of a run. Says too whether the fence that this run raised stands.
 async fn resume(
     ports: &Ports,
@@ -354,6 +390,9 @@ async fn resume(
             state.resume_lock(&run, &token, mode, now)
         })
         .await?;
+    if document.resume_at(fence_stands) == ResumeAt::Readiness {
+        freeze(ports, plan, &run, document.attempt).await;
+    }
     document.enter(Stage::Begin, now);
     document.finish(Stage::Begin, now);
     ports

@@ -6,7 +6,7 @@ use aws::notices::{Audience, Notice};
 use aws::serve::parse;
 use aws::{Failure, Invocation, Ports, keys, metrics};
 use recovery::failure::FailureName;
-use recovery::report::{self, Report};
+use recovery::report::{self, People, Report};
 use recovery::run::{Outcome, RunDocument, outcome_of};
 use recovery::site::{RunId, RunToken};
 use serde::{Deserialize, Serialize};
@@ -224,9 +224,12 @@ async fn make_report(
     reason: String,
 ) -> Result<Report, Failure> {
     let pages = ports.ledger(&run.run).await?;
-    let decisions = ports.decisions(&run.run).await?;
+    let people = People {
+        decisions: ports.decisions(&run.run).await?,
+        views: ports.views(&run.run).await?,
+    };
     let now = run.closed_at.unwrap_or_else(|| ports.now());
-    let mut report = report::make(run, &pages, decisions, fence_stands, outcome, reason, now);
+    let mut report = report::make(run, &pages, people, fence_stands, outcome, reason, now);
     if outcome == Outcome::Completed && !report.unverified.is_empty() {
         report.reason = format!(
             "{}; BUT {} objects are not as in the baseline, the report names them",

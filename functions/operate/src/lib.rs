@@ -1,31 +1,41 @@
 //! Every human act by command line: a closed list, each with who and why, each recorded.
 
+mod decide;
+mod fence;
+mod key;
+mod url;
+
 use aws::notices::{Audience, Notice};
-use aws::store::Written;
-use aws::{Failure, Invocation, Ports, keys};
+use aws::serve::parse;
+use aws::{Failure, Invocation, Ports};
 use jiff::Timestamp;
-use recovery::approval::{APPROVAL_FORMAT, Choice, Decision, Request};
+use recovery::approval::{ApprovalId, Choice, Door};
 use recovery::failure::FailureName;
 use recovery::run::Outcome;
 use recovery::site::{RunId, SiteLabel};
 use recovery::state::{Hold, Refusal};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A human act.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "act", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Event {
+#[serde(tag = "act", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Act {
     /// Approve or decline what a run asks.
     Decide {
         /// The run.
         run: RunId,
+        /// The request, as its message names it: what has changed since is then not decided upon. Without it the run's only open
+        /// request.
+        #[serde(default)]
+        request: Option<ApprovalId>,
         /// The decision.
         decision: Choice,
         /// Who decides.
         who: String,
         /// Why.
         why: String,
-        /// The plan's name, typed: needed to approve on a verdict that does not call for action.
+        /// The plan's name, typed: accepts by name everything that the request lists as beyond the plan's rules.
         #[serde(default)]
         confirm: Option<String>,
     },
@@ -72,15 +82,28 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// Make a new key for the links to the page; the one before stays valid until the next rotation. The first call makes the first.
+    RotateApprovalKey {
+        /// Who.
+        who: String,
+        /// Why.
+        why: String,
+    },
 }
 
-impl Event {
+/// What starts the function: an act, or an act as the body of a signed request to the function URL.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Event(Value);
+
+impl Act {
     fn who_and_why(&self) -> (&str, &str) {
         match self {
             Self::Decide { who, why, .. }
             | Self::Hold { who, why }
             | Self::Release { who, why }
             | Self::Acknowledge { who, why }
+            | Self::RotateApprovalKey { who, why }
             | Self::Unfence { who, why, .. }
             | Self::Abandon { who, why, .. } => (who, why),
         }
@@ -94,12 +117,23 @@ pub struct Answer {
     pub done: String,
 }
 
+/// The answer by the door that was used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// To an invoke.
+    Plain(Answer),
+    /// To a request to the function URL.
+    Http(url::HttpAnswer),
+}
+
 /// An act as it is recorded: what was asked, by whom and why.
 #[derive(Serialize)]
 struct Record<'a> {
     at: Timestamp,
     request: &'a str,
-    event: &'a Event,
+    via: &'a Door,
+    event: &'a Act,
 }
 
 /// Does one act.
@@ -110,8 +144,31 @@ pub async fn handle(
     event: Event,
     ports: &Ports,
     invocation: &Invocation,
+) -> Result<Reply, Failure> {
+    if url::is_http(&event.0) {
+        let request = url::read(&event.0);
+        let result = match request {
+            Ok((act, door)) => perform(&act, &door, ports, invocation).await,
+            Err(failure) => Err(failure),
+        };
+        return Ok(Reply::Http(url::answer(result)));
+    }
+    let act: Act = parse(event.0)?;
+    let door = Door::Invoke {
+        request: invocation.request_id.clone(),
+    };
+    perform(&act, &door, ports, invocation)
+        .await
+        .map(Reply::Plain)
+}
+
+async fn perform(
+    act: &Act,
+    door: &Door,
+    ports: &Ports,
+    invocation: &Invocation,
 ) -> Result<Answer, Failure> {
-    let (who, why) = event.who_and_why();
+    let (who, why) = act.who_and_why();
     if who.trim().is_empty() || why.trim().is_empty() {
         return Err(invalid("who and why must say something"));
     }
@@ -120,9 +177,9 @@ pub async fn handle(
     }
     ports.plan().await?;
     // What was asked is recorded before it is done, so that no act goes without a trace.
-    record(&event, ports, invocation).await?;
-    let done = act(&event, ports).await?;
-    tell(&event, ports, &done).await?;
+    record(act, door, ports, invocation).await?;
+    let done = carry_out(act, door, ports).await?;
+    tell(act, door, ports, &done).await?;
     Ok(Answer { done })
 }
 
@@ -130,17 +187,28 @@ fn invalid(problem: impl Into<String>) -> Failure {
     Failure::new(FailureName::InvalidEvent, problem)
 }
 
-async fn act(event: &Event, ports: &Ports) -> Result<String, Failure> {
+async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Failure> {
     let now = ports.now();
-    match event {
-        Event::Decide {
+    match act {
+        Act::Decide {
             run,
+            request,
             decision,
             who,
             why,
             confirm,
-        } => decide(ports, run, *decision, who, why, confirm.as_deref()).await,
-        Event::Hold { who, why } => {
+        } => {
+            let confirmed = confirm.as_deref() == Some(ports.plan_name.as_str());
+            let asking = decide::Asking {
+                decision: *decision,
+                who,
+                why,
+                door,
+                confirmed,
+            };
+            decide::decide(ports, run, request.as_ref(), asking).await
+        }
+        Act::Hold { who, why } => {
             ports
                 .change_state(|state| {
                     state.hold = Some(Hold {
@@ -153,14 +221,14 @@ async fn act(event: &Event, ports: &Ports) -> Result<String, Failure> {
                 .await?;
             Ok("every start is blocked until `release`".to_owned())
         }
-        Event::Release { .. } => {
+        Act::Release { .. } => {
             let was = ports.change_state(|state| Ok(state.hold.take())).await?;
             Ok(was.map_or_else(
                 || "there was no hold".to_owned(),
                 |h| format!("the hold by {} since {} is released", h.who, h.since),
             ))
         }
-        Event::Acknowledge { .. } => {
+        Act::Acknowledge { .. } => {
             let (until, run) = ports
                 .change_state(|state| Ok((state.cool_down_until.take(), state.unsettled.take())))
                 .await?;
@@ -173,85 +241,24 @@ async fn act(event: &Event, ports: &Ports) -> Result<String, Failure> {
             });
             Ok(format!("{cool_down}{learn}"))
         }
-        Event::Unfence { site, confirm, .. } => {
+        Act::Unfence {
+            site,
+            who,
+            why,
+            confirm,
+        } => {
             let confirmed = confirm.as_deref() == Some(ports.plan_name.as_str());
-            let fence = ports
-                .change_state(|state| state.lift_fence(*site, confirmed))
-                .await?;
-            Ok(if fence.verified_at.is_some() {
-                format!(
-                    "the fence of run {} on the {site} site is lifted; what it paused stays paused until something restores it",
-                    fence.run
-                )
-            } else {
-                format!(
-                    "the fence of run {} on the {site} site is lifted; the site was never seen quiet: what ran there may run on",
-                    fence.run
-                )
-            })
+            let asking = decide::Asking {
+                decision: Choice::Approve,
+                who,
+                why,
+                door,
+                confirmed,
+            };
+            fence::unfence(ports, *site, asking).await
         }
-        Event::Abandon { run, who, why } => abandon(ports, run, who, why).await,
-    }
-}
-
-async fn decide(
-    ports: &Ports,
-    run: &RunId,
-    decision: Choice,
-    who: &str,
-    why: &str,
-    confirm: Option<&str>,
-) -> Result<String, Failure> {
-    let document = ports.run(run).await?;
-    if let Some(outcome) = document.outcome {
-        return Err(invalid(format!("run {run} is over: {}", outcome.as_str())));
-    }
-    let request: Request = ports
-        .read(&keys::of_run(run, "approval.json"))
-        .await?
-        .ok_or_else(|| invalid(format!("run {run} has not asked for anything yet")))?;
-    let now = ports.now();
-    if now >= request.expires_at {
-        return Err(invalid(format!(
-            "the request of run {run} expired at {}",
-            request.expires_at
-        )));
-    }
-    if decision == Choice::Approve
-        && !document.evidence.actionable
-        && confirm != Some(ports.plan_name.as_str())
-    {
-        return Err(invalid(format!(
-            "the verdict does not call for a failover; to approve it all the same add \"confirm\":\"{}\"",
-            ports.plan_name
-        )));
-    }
-    let document = Decision {
-        format_version: APPROVAL_FORMAT,
-        run: run.clone(),
-        digest: request.digest.clone(),
-        decision,
-        who: who.to_owned(),
-        why: why.to_owned(),
-        at: now,
-    };
-    let key = keys::decision(run, &request.digest);
-    match ports.create(&key, &document).await? {
-        Written::Done => Ok(format!("{decision:?}d: run {run}")),
-        Written::Conflict => {
-            let standing: Option<Decision> = ports.read(&key).await?;
-            match standing {
-                // The same decision by the same person again: its first answer was lost.
-                Some(d) if d.decision == decision && d.who == who => {
-                    Ok(format!("{decision:?}d already: run {run}"))
-                }
-                Some(d) => Err(invalid(format!(
-                    "run {run} was decided by {} at {}: {:?}",
-                    d.who, d.at, d.decision
-                ))),
-                None => Err(invalid(format!("run {run} was decided by someone else"))),
-            }
-        }
+        Act::RotateApprovalKey { .. } => key::rotate(ports).await,
+        Act::Abandon { run, who, why } => abandon(ports, run, who, why).await,
     }
 }
 
@@ -301,7 +308,12 @@ async fn abandon(ports: &Ports, run: &RunId, who: &str, why: &str) -> Result<Str
     ))
 }
 
-async fn record(event: &Event, ports: &Ports, invocation: &Invocation) -> Result<(), Failure> {
+async fn record(
+    act: &Act,
+    door: &Door,
+    ports: &Ports,
+    invocation: &Invocation,
+) -> Result<(), Failure> {
     let at = ports.now();
     let key = format!(
         "acts/{:015}-{}.json",
@@ -311,20 +323,24 @@ async fn record(event: &Event, ports: &Ports, invocation: &Invocation) -> Result
     let record = Record {
         at,
         request: &invocation.request_id,
-        event,
+        via: door,
+        event: act,
     };
     ports.create(&key, &record).await.map(|_| ())
 }
 
-async fn tell(event: &Event, ports: &Ports, done: &str) -> Result<(), Failure> {
+async fn tell(act: &Act, door: &Door, ports: &Ports, done: &str) -> Result<(), Failure> {
     let at = ports.now();
-    let (who, why) = event.who_and_why();
+    let (who, why) = act.who_and_why();
     ports
         .notices
         .publish(Notice {
             audience: Audience::Managers,
             subject: format!("[{}] {done}", ports.plan_name),
-            message: format!("{done}\nby {who} at {at}\nreason: {why}\n"),
+            message: format!(
+                "{done}\nby {who} ({}) at {at}\nreason: {why}\n",
+                door.words()
+            ),
         })
         .await
 }

@@ -3,15 +3,16 @@
 
 mod message;
 
-use aws::documents::Change;
 use aws::notices::{Audience, Notice};
 use aws::{Failure, Invocation, Ports, keys};
-use recovery::approval::{ApprovalAnswer, Decision, Request, Step, next};
+use recovery::approval::{
+    ApprovalAnswer, ApprovalId, Asked, Decisions, Loss, Request, Step, Telling, next,
+};
 use recovery::plan::Plan;
+use recovery::replication::ReplicationStatus;
 use recovery::run::{RunDocument, Stage};
-use recovery::site::{ContentDigest, RunId, RunToken};
+use recovery::site::{RunId, RunToken};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 /// What the state machine hands over.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,73 +42,42 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
     let run = ports
         .enter(&event.run, &event.token, Stage::Approval)
         .await?;
-    let digest = digest_of(&plan, &run);
-    let key = keys::of_run(&run.run, "approval.json");
-    let decision: Option<Decision> = ports.read(&keys::decision(&run.run, &digest)).await?;
-    let stored: Option<Request> = ports.read(&key).await?;
+    let asked = Asked::start(&plan, &run, losses(ports, &plan, &run).await?);
+    let stored = ports.request(&run.run, &asked.question).await?;
+    let decisions = match &stored {
+        Some(request) => ports.decisions_on(request).await?,
+        None => None,
+    };
+    let fresh = ApprovalId::from_bits(ports.random_bits()?);
     let step = next(
-        &run.run,
-        &digest,
+        &asked,
         stored.as_ref(),
-        decision.as_ref(),
-        plan.approval,
+        decisions.as_ref(),
+        fresh,
         ports.now(),
     );
     match step {
-        Step::Ask(request) => {
-            send(
-                ports,
-                &plan,
-                &run,
-                &request,
-                Audience::Managers,
-                "approve or decline",
-            )
-            .await?;
-            record(ports, &key, request).await?;
-            // An older request was for something else: the machine looks at the target again before a human does.
-            let void =
-                stored.is_some_and(|s| s.digest != digest && run.is_finished(Stage::Readiness));
-            let answer = if void {
-                ApprovalAnswer::Void
-            } else {
-                ApprovalAnswer::Pending
-            };
-            Ok(told(answer, "asked".to_owned()))
+        Step::Open { request, void } => {
+            if !ports.open_request(&request, stored.as_ref()).await? {
+                return Ok(told(
+                    ApprovalAnswer::Pending,
+                    "another call of this function was faster".to_owned(),
+                ));
+            }
+            match void {
+                // The machine looks at the target again before people are asked anew.
+                Some(changed) => Ok(told(ApprovalAnswer::Void, changed)),
+                None => tell(ports, &asked, *request, Telling::Ask).await,
+            }
         }
-        Step::Remind(request) => {
-            send(
-                ports,
-                &plan,
-                &run,
-                &request,
-                Audience::Managers,
-                "reminder: approve or decline",
-            )
-            .await?;
-            record(ports, &key, request).await?;
-            Ok(told(ApprovalAnswer::Pending, "reminded".to_owned()))
-        }
-        Step::Escalate(request) => {
-            send(
-                ports,
-                &plan,
-                &run,
-                &request,
-                Audience::Escalation,
-                "nobody has answered: approve or decline",
-            )
-            .await?;
-            record(ports, &key, request).await?;
-            Ok(told(ApprovalAnswer::Pending, "escalated".to_owned()))
-        }
+        Step::Tell(telling, request) => tell(ports, &asked, *request, telling).await,
         Step::Answer(answer) => {
             settle(
                 ports,
-                &plan,
-                &run,
+                &asked,
+                &event.token,
                 answer,
-                decision.as_ref(),
+                decisions.as_ref(),
                 stored.as_ref(),
             )
             .await
@@ -115,27 +85,49 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
     }
 }
 
-/// Binds a decision to what will happen: the plan, the frozen baseline, the target, and this attempt of the run.
-fn digest_of(plan: &Plan, run: &RunDocument) -> ContentDigest {
-    let what = json!({
-        "plan": plan,
-        "run": run.run,
-        "attempt": run.attempt,
-        "target": run.target,
-        "baseline": run.evidence.baseline.digest,
-    });
-    ContentDigest::of(what.to_string().as_bytes())
+/// What would be lost, by the newest measurement: it may have become worse since the run began.
+async fn losses(ports: &Ports, plan: &Plan, run: &RunDocument) -> Result<Vec<Loss>, Failure> {
+    let newest: Option<ReplicationStatus> = ports.read(keys::REPLICATION).await?;
+    let status = newest
+        .filter(|r| r.from == run.from)
+        .or_else(|| run.evidence.replication.clone());
+    let moment = run.evidence.failing_since.unwrap_or(run.begun_at);
+    Ok(plan
+        .data_sets
+        .iter()
+        .map(|set| Loss {
+            name: set.name.as_str().to_owned(),
+            loss_seconds: status
+                .iter()
+                .flat_map(|s| &s.data_sets)
+                .find(|d| d.name == set.name)
+                .and_then(|d| d.loss_seconds_at(moment)),
+            objective_seconds: i64::from(plan.objective_of(set).0),
+        })
+        .collect())
 }
 
-/// Sent before it is recorded: a function that dies in between asks twice, never not at all.
-async fn send(
+/// Sends, then notes it.
+async fn tell(
     ports: &Ports,
-    plan: &Plan,
-    run: &RunDocument,
-    request: &Request,
-    audience: Audience,
-    what: &str,
-) -> Result<(), Failure> {
+    asked: &Asked<'_>,
+    request: Request,
+    telling: Telling,
+) -> Result<Answer, Failure> {
+    let (audience, what, done) = match telling {
+        Telling::Ask => (Audience::Managers, "approve or decline", "asked"),
+        Telling::Remind => (
+            Audience::Managers,
+            "reminder: approve or decline",
+            "reminded",
+        ),
+        Telling::Escalate => (
+            Audience::Escalation,
+            "nobody has answered: approve or decline",
+            "escalated",
+        ),
+    };
+    let (plan, run) = (asked.plan, asked.run);
     let readiness = ports
         .read(&keys::of_run(&run.run, "readiness.json"))
         .await?;
@@ -144,31 +136,40 @@ async fn send(
         .publish(Notice {
             audience,
             subject: format!("[{}] {:?} to {}: {what}", plan.name, run.mode, run.target),
-            message: message::text(plan, run, request, readiness.as_ref()),
+            message: message::text(plan, run, &request, readiness.as_ref()),
         })
-        .await
-}
-
-async fn record(ports: &Ports, key: &str, request: Request) -> Result<(), Failure> {
-    ports
-        .change(key, |stored: &mut Option<Request>| {
-            *stored = Some(request.clone());
-            Ok(Change::Write(()))
-        })
-        .await
+        .await?;
+    let now = ports.now();
+    let stored = ports.request(&request.run, &request.question).await?;
+    // Only this request is noted as sent; a newer one must be sent itself.
+    if let Some(stored) = stored.filter(|s| s.id == request.id) {
+        let mut noted = request;
+        if telling == Telling::Ask {
+            noted.sent_at = Some(now);
+        }
+        ports.note_request(&noted, Some(&stored)).await?;
+    }
+    Ok(told(ApprovalAnswer::Pending, done.to_owned()))
 }
 
 async fn settle(
     ports: &Ports,
-    plan: &Plan,
-    run: &RunDocument,
+    asked: &Asked<'_>,
+    token: &RunToken,
     answer: ApprovalAnswer,
-    decision: Option<&Decision>,
+    decisions: Option<&Decisions>,
     request: Option<&Request>,
 ) -> Result<Answer, Failure> {
-    let reason = match (answer, decision) {
+    let (plan, run) = (asked.plan, asked.run);
+    let reason = match (answer, decisions.and_then(Decisions::last)) {
         (ApprovalAnswer::Approved | ApprovalAnswer::Declined, Some(d)) => {
-            format!("{:?}d by {}: {}", d.decision, d.who, d.why)
+            format!(
+                "{:?}d by {} {}: {}",
+                d.decision,
+                d.who,
+                d.via.words(),
+                d.why
+            )
         }
         (ApprovalAnswer::Expired, _) => format!(
             "nobody decided until {}; by the plan that counts as a decline",
@@ -179,7 +180,7 @@ async fn settle(
         _ => "waiting for a decision".to_owned(),
     };
     if answer == ApprovalAnswer::Approved {
-        ports.finish(&run.run, &run.token, Stage::Approval).await?;
+        ports.finish(&run.run, token, Stage::Approval).await?;
     }
     if answer == ApprovalAnswer::Expired {
         ports

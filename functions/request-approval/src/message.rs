@@ -41,13 +41,14 @@ pub(crate) fn text(
                 .map_or_else(String::new, |since| format!(" since {since}")),
         ),
     ];
-    if !evidence.actionable {
-        lines.push("THIS VERDICT DOES NOT CALL FOR A FAILOVER. Approving it needs \"confirm\" with the plan's name.".to_owned());
+    if !request.overrides.is_empty() {
+        lines.push("WHO APPROVES ACCEPTS BY NAME (\"confirm\" with the plan's name):".to_owned());
+        lines.extend(request.overrides.iter().map(|o| format!("  {o}")));
     }
     lines.extend(evidence.signals.iter().map(|s| format!("  {s}")));
     lines.push(String::new());
     lines.push("Data that would be lost:".to_owned());
-    lines.extend(losses(plan, run));
+    lines.extend(losses(request));
     lines.push(String::new());
     lines.push(match readiness {
         Some(seen) => format!("Target: {}", seen.readiness.summary()),
@@ -88,49 +89,43 @@ pub(crate) fn text(
         request.expires_at
     ));
     lines.push("Decide by command line:".to_owned());
-    lines.push(command(plan, run, "approve"));
-    lines.push(command(plan, run, "decline"));
+    lines.push(command(plan, request, "approve"));
+    lines.push(command(plan, request, "decline"));
     lines.push(String::new());
     lines.join("\n")
 }
 
-fn losses(plan: &Plan, run: &RunDocument) -> Vec<String> {
-    let moment = run.evidence.failing_since.unwrap_or(run.begun_at);
-    plan.data_sets
+fn losses(request: &Request) -> Vec<String> {
+    request
+        .losses
         .iter()
-        .map(|set| {
-            let status = run
-                .evidence
-                .replication
-                .iter()
-                .flat_map(|r| &r.data_sets)
-                .find(|d| d.name == set.name);
-            let objective = plan.objective_of(set).0;
-            match status.and_then(|s| s.loss_seconds_at(moment)) {
-                Some(loss) => format!(
-                    "  {}: {loss} s (objective {objective} s){}",
-                    set.name,
-                    if loss > i64::from(objective) {
+        .map(|loss| {
+            let objective = loss.objective_seconds;
+            match loss.loss_seconds {
+                Some(seconds) => format!(
+                    "  {}: {seconds} s (objective {objective} s){}",
+                    loss.name,
+                    if loss.needs_override() {
                         ", ABOVE THE OBJECTIVE"
                     } else {
                         ""
                     }
                 ),
-                None => format!("  {}: UNKNOWN (objective {objective} s)", set.name),
+                None => format!("  {}: UNKNOWN (objective {objective} s)", loss.name),
             }
         })
         .collect()
 }
 
-fn command(plan: &Plan, run: &RunDocument, decision: &str) -> String {
-    let confirm = if run.evidence.actionable || decision == "decline" {
+fn command(plan: &Plan, request: &Request, decision: &str) -> String {
+    let confirm = if request.overrides.is_empty() || decision == "decline" {
         String::new()
     } else {
         format!(",\"confirm\":\"{}\"", plan.name)
     };
     format!(
         "aws lambda invoke --region {} --function-name databricks-dr-{}-operate --cli-binary-format raw-in-base64-out \
-         --payload '{{\"act\":\"decide\",\"run\":\"{}\",\"decision\":\"{decision}\",\"who\":\"YOUR NAME\",\"why\":\"REASON\"{confirm}}}' /dev/stdout",
-        plan.control_region, plan.name, run.run
+         --payload '{{\"act\":\"decide\",\"run\":\"{}\",\"request\":\"{}\",\"decision\":\"{decision}\",\"who\":\"YOUR NAME\",\"why\":\"REASON\"{confirm}}}' /dev/stdout",
+        plan.control_region, plan.name, request.run, request.id
     )
 }

@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use recovery::approval::Decision;
 use recovery::baseline::{Baseline, BaselinePointer};
 use recovery::failure::FailureName;
 use recovery::ledger::{Entry, LEDGER_FORMAT, Page, ReadPage};
@@ -412,19 +411,6 @@ impl Ports {
                 format!("the stored signals cannot be judged: {e}"),
             )
         })
-    }
-
-    /// Every decision of a run.
-    ///
-    /// # Errors
-    /// `StateCorrupt`, or what the store said.
-    pub async fn decisions(&self, run: &RunId) -> Result<Vec<Decision>, Failure> {
-        let mut decisions = Vec::new();
-        for key in self.store.list(&keys::of_run(run, "decisions/")).await? {
-            decisions.extend(self.read::<Decision>(&key).await?);
-        }
-        decisions.sort_by_key(|d| d.at);
-        Ok(decisions)
     }
 }
 

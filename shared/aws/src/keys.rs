@@ -1,5 +1,6 @@
 //! The keys of the state bucket and the paths of the parameters, in one place.
 
+use recovery::approval::{ApprovalId, Question};
 use recovery::site::{ContentDigest, PlanName, RunId, SiteLabel};
 
 /// The plan.
@@ -41,10 +42,34 @@ pub fn of_run(run: &RunId, name: &str) -> String {
     format!("runs/{run}/{name}")
 }
 
-/// The decision on exactly this.
+/// The newest request of a question of a run.
 #[must_use]
-pub fn decision(run: &RunId, digest: &ContentDigest) -> String {
-    of_run(run, &format!("decisions/{}.json", digest.short()))
+pub fn request(run: &RunId, question: &Question) -> String {
+    of_run(run, &format!("approvals/{}.json", question.name()))
+}
+
+/// Leads from an opaque id to its request.
+#[must_use]
+pub fn address(id: &ApprovalId) -> String {
+    format!("approvals/{id}.json")
+}
+
+/// The decisions on a request.
+#[must_use]
+pub fn decisions(run: &RunId, id: &ApprovalId) -> String {
+    of_run(run, &format!("decisions/{id}.json"))
+}
+
+/// Who looked at a request.
+#[must_use]
+pub fn views(run: &RunId, id: &ApprovalId) -> String {
+    of_run(run, &format!("views/{id}.json"))
+}
+
+/// The key that signs the links to the page.
+#[must_use]
+pub fn approval_key(plan: &PlanName) -> String {
+    format!("/databricks-dr/{plan}/approval/key")
 }
 
 /// The URL of a site's workspace.

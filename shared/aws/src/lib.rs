@@ -1,5 +1,6 @@
 //! Ports of the functions and their AWS adapters. Each port has an in-memory twin, so a handler is tested without AWS.
 
+pub mod approvals;
 pub mod buckets;
 pub mod documents;
 pub mod environment;

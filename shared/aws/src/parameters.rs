@@ -19,6 +19,8 @@ pub trait Parameters: Send + Sync {
     async fn get(&self, region: &Region, name: &str) -> Result<Option<String>, Failure>;
     /// Writes a plain parameter, replacing what was there.
     async fn put(&self, region: &Region, name: &str, value: &str) -> Result<(), Failure>;
+    /// Writes a SecureString under the account's key `aws/ssm`, replacing what was there.
+    async fn put_secret(&self, region: &Region, name: &str, value: &str) -> Result<(), Failure>;
 }
 
 /// The adapter to SSM: one client per region, made when first used.
@@ -49,6 +51,27 @@ impl SsmParameters {
             })
             .clone()
     }
+
+    async fn write(
+        &self,
+        region: &Region,
+        name: &str,
+        value: &str,
+        kind: ParameterType,
+    ) -> Result<(), Failure> {
+        self.client(region)
+            .put_parameter()
+            .name(name)
+            .value(value)
+            .r#type(kind)
+            .overwrite(true)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(aws_failure!(format!(
+                "writing parameter {name} in {region}"
+            )))
+    }
 }
 
 #[async_trait]
@@ -78,18 +101,12 @@ impl Parameters for SsmParameters {
     }
 
     async fn put(&self, region: &Region, name: &str, value: &str) -> Result<(), Failure> {
-        self.client(region)
-            .put_parameter()
-            .name(name)
-            .value(value)
-            .r#type(ParameterType::String)
-            .overwrite(true)
-            .send()
+        self.write(region, name, value, ParameterType::String).await
+    }
+
+    async fn put_secret(&self, region: &Region, name: &str, value: &str) -> Result<(), Failure> {
+        self.write(region, name, value, ParameterType::SecureString)
             .await
-            .map(|_| ())
-            .map_err(aws_failure!(format!(
-                "writing parameter {name} in {region}"
-            )))
     }
 }
 
@@ -110,5 +127,9 @@ impl Parameters for MemoryParameters {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         values.insert((region.clone(), name.to_owned()), value.to_owned());
         Ok(())
+    }
+
+    async fn put_secret(&self, region: &Region, name: &str, value: &str) -> Result<(), Failure> {
+        self.put(region, name, value).await
     }
 }

@@ -1,6 +1,7 @@
 //! Everything a handler needs from outside, in one bundle.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use recovery::site::{PlanName, Region};
@@ -13,6 +14,9 @@ use crate::store::{MemoryStore, S3Store, Store};
 
 /// The clock of the functions.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Where 128 random bits come from.
+pub type Random = Arc<dyn Fn() -> Result<u128, Failure> + Send + Sync>;
 
 /// The ports of a function.
 #[derive(Clone)]
@@ -29,6 +33,8 @@ pub struct Ports {
     pub notices: Arc<dyn Notices>,
     /// The clock.
     pub clock: Clock,
+    /// Randomness of the operating system.
+    pub random: Random,
 }
 
 impl Ports {
@@ -53,6 +59,7 @@ impl Ports {
                 environment.escalation_topic.clone(),
             )),
             clock: Arc::new(Timestamp::now),
+            random: Arc::new(os_random),
         };
         Ok((ports, environment, config))
     }
@@ -76,8 +83,17 @@ impl Ports {
             parameters: Arc::new(parameters.clone()),
             notices: Arc::new(notices.clone()),
             clock,
+            random: counter(),
         };
         (ports, store, parameters, notices)
+    }
+
+    /// 128 random bits.
+    ///
+    /// # Errors
+    /// `Internal` if the operating system has none to give.
+    pub fn random_bits(&self) -> Result<u128, Failure> {
+        (self.random)()
     }
 
     /// The time now.
@@ -85,4 +101,17 @@ impl Ports {
     pub fn now(&self) -> Timestamp {
         (self.clock)()
     }
+}
+
+fn os_random() -> Result<u128, Failure> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Failure::internal(format!("the operating system gave no randomness: {e}")))?;
+    Ok(u128::from_ne_bytes(bytes))
+}
+
+/// For tests: 1, 2, 3, …
+fn counter() -> Random {
+    let next = AtomicU64::new(1);
+    Arc::new(move || Ok(u128::from(next.fetch_add(1, Ordering::Relaxed))))
 }

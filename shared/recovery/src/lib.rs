@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod approval;
 pub mod baseline;
+pub mod evidence;
 pub mod failure;
 pub mod fence;
 pub mod incident;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::approval::Decision;
+use crate::approval::{Decisions, Views};
 use crate::inventory::Subject;
 use crate::ledger::{ReadEntry, ReadPage};
 use crate::run::{Mode, Outcome, RunDocument, Stage};
@@ -61,8 +61,11 @@ pub struct Report {
     pub unverified: Vec<Subject>,
     /// What was left alone on purpose, with the reason.
     pub listed: Vec<Listed>,
-    /// Who decided.
-    pub decisions: Vec<Decision>,
+    /// Every decision on every request of this run: who, why, by which door, and what was accepted.
+    pub decisions: Vec<Decisions>,
+    /// Who looked at the page of a request.
+    #[serde(default)]
+    pub views: Vec<Views>,
     /// What to do next, in words.
     pub next: String,
 }
@@ -89,12 +92,21 @@ pub struct Listed {
     pub reason: String,
 }
 
+/// What people did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct People {
+    /// Every decision.
+    pub decisions: Vec<Decisions>,
+    /// Every view of a page.
+    pub views: Vec<Views>,
+}
+
 /// Makes the report from the run's own documents.
 #[must_use]
 pub fn make(
     run: &RunDocument,
     pages: &[ReadPage],
-    decisions: Vec<Decision>,
+    people: People,
     fence_stands: bool,
     outcome: Outcome,
     reason: String,
@@ -137,7 +149,8 @@ pub fn make(
         restored: tally.restored,
         unverified: tally.unverified.into_iter().collect(),
         listed: tally.listed.into_iter().collect(),
-        decisions,
+        decisions: people.decisions,
+        views: people.views,
         next: next_step(run, outcome, fence_stands),
     }
 }

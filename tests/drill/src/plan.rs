@@ -90,6 +90,8 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             escalate_after_seconds: Seconds(90),
             poll_seconds: Seconds(1),
             on_expiry: OnExpiry::Decline,
+            required_approvals: 1,
+            loss_tolerance_seconds: Seconds(300),
         },
         fence: FencePolicy {
             poll_seconds: Seconds(1),

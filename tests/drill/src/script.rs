@@ -505,7 +505,7 @@ impl Drill<'_> {
         Ok(recovery::report::make(
             &document,
             &pages,
-            vec![],
+            recovery::report::People::default(),
             true,
             Outcome::Completed,
             String::new(),

@@ -272,6 +272,12 @@ impl Plan {
                 "allowed is up to a day (86400): the execution itself ends after two",
             );
         }
+        if !(1..=5).contains(&self.approval.required_approvals) {
+            found.add(
+                "approval.required_approvals",
+                format!("is {}; allowed is 1 to 5", self.approval.required_approvals),
+            );
+        }
         if self.baseline.max_live_loss_percent.0 > 100 {
             found.add("baseline.max_live_loss_percent", "allowed is 0 to 100");
         }
@@ -379,7 +385,12 @@ mod tests {
     #[test]
     fn a_bad_plan_is_refused_with_the_path_of_the_field_and_what_is_allowed() {
         type Change = fn(&mut Value);
-        let table: [(&str, Change, &str); 12] = [
+        let table: [(&str, Change, &str); 13] = [
+            (
+                "nobody to approve",
+                |p| p["approval"]["required_approvals"] = json!(0),
+                "approval.required_approvals: is 0; allowed is 1 to 5",
+            ),
             (
                 "unknown field",
                 |p| p["fence"]["pol_seconds"] = json!(1),

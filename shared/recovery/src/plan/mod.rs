@@ -170,6 +170,22 @@ pub struct ApprovalPolicy {
     pub poll_seconds: Seconds,
     /// The outcome of an expired request.
     pub on_expiry: OnExpiry,
+    /// How many different people must approve: 1 to 5. With more than one, only principals count that AWS vouches for (the
+    /// signed function URL of `operate`); a name typed on the page or in a plain invoke proves nobody. One decline is always
+    /// enough, by any door.
+    #[serde(default = "one_approval")]
+    pub required_approvals: u32,
+    /// The predicted loss of a data set may grow by so much after it was shown; beyond it the request is void and asked again.
+    #[serde(default = "five_minutes")]
+    pub loss_tolerance_seconds: Seconds,
+}
+
+const fn one_approval() -> u32 {
+    1
+}
+
+const fn five_minutes() -> Seconds {
+    Seconds(300)
 }
 
 /// When a failover may go on although the old site is not verified.

@@ -1,0 +1,123 @@
+//! Lifting a fence: a question like any other, asked and answered in one act if one approval is enough.
+
+use aws::notices::{Audience, Notice};
+use aws::{Failure, Ports};
+use recovery::approval::{ApprovalId, Asked, Decisions, End, Receipt, Request};
+use recovery::site::SiteLabel;
+use recovery::state::Refusal;
+
+use crate::decide::{Asking, words};
+
+pub(crate) async fn unfence(
+    ports: &Ports,
+    site: SiteLabel,
+    asking: Asking<'_>,
+) -> Result<String, Failure> {
+    let plan = ports.plan().await?;
+    let state = ports.state().await?;
+    if let Some(lock) = &state.lock {
+        let (run, since) = (lock.run.clone(), lock.taken_at);
+        return Err(Refusal::Locked { run, since }.into());
+    }
+    let fence = state.fences.get(&site).ok_or(Refusal::NoFence { site })?;
+    let active = state.active_site == site;
+    if fence.verified_at.is_none() && !active && !asking.confirmed {
+        return Err(Refusal::NeverQuiet { site }.into());
+    }
+    let run = ports.run(&fence.run).await?;
+    let asked = Asked::unfence(&plan, &run, site, fence, active);
+    let request = request(ports, &asked).await?;
+    let decisions = ports.decisions_on(&request).await?;
+    // Approved on the page, or by an act that died before it lifted the fence.
+    if decisions.as_ref().and_then(Decisions::end) == Some(End::Approved) {
+        return lift(ports, site).await;
+    }
+    let wish = asking.wish(&request);
+    let receipt = ports.record_decision(&request.id, wish).await?;
+    let receipt = receipt.unwrap_or(Receipt::Replaced);
+    let first = matches!(
+        receipt,
+        Receipt::Recorded {
+            end: None,
+            approvals: 1,
+            ..
+        }
+    );
+    let done = words(&request, asking, receipt, plan.name.as_str())?;
+    if done.end == Some(End::Approved) {
+        return lift(ports, site).await;
+    }
+    if first {
+        ask_others(ports, &request, site, asking).await?;
+    }
+    Ok(done.text)
+}
+
+/// The open request for this fence; a new one if there is none, or it has ended, or something has changed.
+async fn request(ports: &Ports, asked: &Asked<'_>) -> Result<Request, Failure> {
+    let stored = ports.request(&asked.run.run, &asked.question).await?;
+    if let Some(request) = &stored {
+        let ended = ports.decisions_on(request).await?;
+        let ended = ended.as_ref().and_then(Decisions::end);
+        let open = ports.now() < request.expires_at && ended != Some(End::Declined);
+        if open && asked.still(request).is_ok() {
+            return Ok(request.clone());
+        }
+    }
+    let id = ApprovalId::from_bits(ports.random_bits()?);
+    let mut request = asked.request(id, ports.now());
+    request.sent_at = Some(request.asked_at);
+    if ports.open_request(&request, stored.as_ref()).await? {
+        Ok(request)
+    } else {
+        Err(Failure::new(
+            recovery::failure::FailureName::Conflict,
+            "somebody else asks to lift this fence at this moment; try again",
+        ))
+    }
+}
+
+async fn ask_others(
+    ports: &Ports,
+    request: &Request,
+    site: SiteLabel,
+    asking: Asking<'_>,
+) -> Result<(), Failure> {
+    let overrides: Vec<String> = request.overrides.iter().map(ToString::to_string).collect();
+    ports
+        .notices
+        .publish(Notice {
+            audience: Audience::Managers,
+            subject: format!("[{}] lift the fence on {site}? approve or decline", ports.plan_name),
+            message: format!(
+                "{} wants to lift the fence on the {site} site: {}\n{} people must approve until {}; one decline ends it.\n{}\n\
+                 To decide, sign a request to the function URL of operate (output OperateUrl, runbook \"Doors\") with the body\n\
+                 {{\"act\":\"decide\",\"run\":\"{}\",\"request\":\"{}\",\"decision\":\"approve\",\"who\":\"YOUR NAME\",\"why\":\"REASON\",\"confirm\":\"{}\"}}\n",
+                asking.who,
+                asking.why,
+                request.required_approvals,
+                request.expires_at,
+                overrides.join("\n"),
+                request.run,
+                request.id,
+                ports.plan_name,
+            ),
+        })
+        .await
+}
+
+/// Lifts a fence whose request was approved.
+pub(crate) async fn lift(ports: &Ports, site: SiteLabel) -> Result<String, Failure> {
+    let fence = ports
+        .change_state(|state| state.lift_fence(site, true))
+        .await?;
+    let rest = if fence.verified_at.is_some() {
+        "what it paused stays paused until something restores it"
+    } else {
+        "the site was never seen quiet: what ran there may run on"
+    };
+    Ok(format!(
+        "the fence of run {} on the {site} site is lifted; {rest}",
+        fence.run
+    ))
+}
