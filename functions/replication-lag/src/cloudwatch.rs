@@ -89,14 +89,14 @@ impl ReplicationCloudWatch {
             )
         })?;
         // Values come newest first.
-        let newest = |id: &str| {
-            answer
-                .metric_data_results()
-                .iter()
-                .find(|r| r.id() == Some(id))
-                .and_then(|r| r.values().first().copied())
+        let result = |id: &str| {
+            let results = answer.metric_data_results();
+            results.iter().find(|r| r.id() == Some(id))
         };
+        let newest = |id: &str| result(id).and_then(|r| r.values().first().copied());
+        let at = result("latency").and_then(|r| r.timestamps().first());
         Ok(ReplicationMetrics {
+            at: at.and_then(|at| Timestamp::from_second(at.secs()).ok()),
             latency_seconds: newest("latency"),
             operations_pending: newest("operations"),
             bytes_pending: newest("bytes"),

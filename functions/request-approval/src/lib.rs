@@ -9,7 +9,7 @@ use recovery::approval::{
     ApprovalAnswer, ApprovalId, Asked, Decisions, Loss, Request, Step, Telling, next,
 };
 use recovery::plan::Plan;
-use recovery::replication::ReplicationStatus;
+use recovery::replication::{ReplicationStatus, predicted_losses};
 use recovery::run::{RunDocument, Stage};
 use recovery::site::{RunId, RunToken};
 use serde::{Deserialize, Serialize};
@@ -92,17 +92,12 @@ async fn losses(ports: &Ports, plan: &Plan, run: &RunDocument) -> Result<Vec<Los
         .filter(|r| r.from == run.from)
         .or_else(|| run.evidence.replication.clone());
     let moment = run.evidence.failing_since.unwrap_or(run.begun_at);
-    Ok(plan
-        .data_sets
-        .iter()
-        .map(|set| Loss {
-            name: set.name.as_str().to_owned(),
-            loss_seconds: status
-                .iter()
-                .flat_map(|s| &s.data_sets)
-                .find(|d| d.name == set.name)
-                .and_then(|d| d.loss_seconds_at(moment)),
-            objective_seconds: i64::from(plan.objective_of(set).0),
+    Ok(predicted_losses(plan, status.as_ref(), moment)
+        .into_iter()
+        .map(|loss| Loss {
+            name: loss.name,
+            loss_seconds: loss.loss_seconds,
+            objective_seconds: i64::from(loss.objective_seconds.0),
         })
         .collect())
 }

@@ -3,6 +3,7 @@
 use aws_config::{Region as SdkRegion, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use recovery::failure::FailureName;
 use recovery::site::Region;
@@ -81,6 +82,43 @@ impl Buckets {
             }
             Err(error) if error.code() == Some("NoSuchKey") => Ok(None),
             Err(error) => Err(aws_failure!(format!("reading s3://{bucket}/{key}"))(error)),
+        }
+    }
+
+    /// What S3 says of an object's replication: `PENDING`, `COMPLETED` or `FAILED` at the source, `REPLICA` at the
+    /// destination. `None` if no rule covers it, or there is no such object.
+    ///
+    /// # Errors
+    /// What S3 said, or that the region did not answer.
+    pub async fn replication_status(
+        &self,
+        region: &Region,
+        bucket: &str,
+        key: &str,
+    ) -> Result<Option<String>, Failure> {
+        let answer = self
+            .client(region)
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await;
+        match answer {
+            Ok(object) => Ok(object.replication_status().map(|s| s.as_str().to_owned())),
+            // HEAD has no body and so no code but the status.
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(HeadObjectError::is_not_found)
+                    || error
+                        .raw_response()
+                        .is_some_and(|r| r.status().as_u16() == 404) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(aws_failure!(format!(
+                "reading the head of s3://{bucket}/{key}"
+            ))(error)),
         }
     }
 }

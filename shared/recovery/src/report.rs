@@ -51,7 +51,7 @@ pub struct Report {
     pub stages: Vec<StageSeconds>,
     /// From the beginning of the failure (or of the run, if no failure was seen) until the endpoints were switched.
     pub rto_seconds: Option<f64>,
-    /// Per data set: seconds of data lost, against the moment the failure began. `null`: unknown.
+    /// Per data set and group: seconds of data lost, against the moment the failure began. `null`: unknown.
     pub rpo: BTreeMap<String, Option<i64>>,
     /// What was acted on at the old site and then read back as quiet, by kind.
     pub fenced: BTreeMap<String, usize>,
@@ -142,8 +142,12 @@ pub fn make(
             .evidence
             .replication
             .iter()
-            .flat_map(|status| &status.data_sets)
-            .map(|d| (d.name.as_str().to_owned(), d.loss_seconds_at(start)))
+            .flat_map(|status| {
+                let sets = status.data_sets.iter();
+                let groups = status.groups.iter();
+                sets.map(|d| (d.name.as_str().to_owned(), d.loss_seconds_at(start)))
+                    .chain(groups.map(|g| (g.name.as_str().to_owned(), g.loss_seconds_at(start))))
+            })
             .collect(),
         fenced: tally.fenced,
         restored: tally.restored,

@@ -103,6 +103,10 @@ text_newtype! {
     /// The name of a data set in the plan.
     DataSetName
 }
+text_newtype! {
+    /// The name of a consistency group in the plan.
+    GroupName
+}
 
 impl RunId {
     /// The run that a stored incident starts, or any other name that AWS accepted as an execution's.

@@ -3,8 +3,8 @@
 use recovery::kind::Kind;
 use recovery::plan::{
     ActivationPolicy, ApprovalPolicy, BaselinePolicy, Buckets, DataSet, Detection, FencePolicy,
-    Objectives, OnExpiry, PLAN_FORMAT, Percent, Plan, Probes, Seconds, Site, Sites, StatementCheck,
-    ValidationPolicy,
+    MarkerSet, Objectives, OnExpiry, PLAN_FORMAT, Percent, Plan, Probes, ReplicationPolicy,
+    Seconds, Site, Sites, StatementCheck, ValidationPolicy,
 };
 use recovery::site::{DataSetName, PlanName, Region, WorkspaceId};
 use recovery::verdict::Policy;
@@ -71,15 +71,18 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             probes: Probes::default(),
         },
         kinds: Kind::ALL.to_vec(),
-        data_sets: vec![DataSet {
+        data_sets: vec![DataSet::Marker(MarkerSet {
             name: DataSetName::new("lake"),
             buckets: Buckets {
                 primary: PRIMARY_BUCKET.to_owned(),
                 secondary: SECONDARY_BUCKET.to_owned(),
             },
-            replication_rule: Some("EntireBucket".to_owned()),
+            prefix: String::new(),
             rpo_seconds: None,
-        }],
+            expected_interval_seconds: None,
+        })],
+        groups: vec![],
+        replication: ReplicationPolicy::default(),
         baseline: BaselinePolicy {
             max_live_loss_percent: Percent(30),
             max_age_seconds: Seconds(3600),

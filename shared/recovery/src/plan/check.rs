@@ -190,35 +190,6 @@ impl Plan {
         self.check_probes(found);
     }
 
-    fn check_data_sets(&self, found: &mut Problems) {
-        let mut names = BTreeSet::new();
-        for (index, data_set) in self.data_sets.iter().enumerate() {
-            let path = format!("data_sets[{index}]");
-            if data_set.name.as_str().trim().is_empty() {
-                found.add(format!("{path}.name"), "is empty");
-            }
-            if !names.insert(&data_set.name) {
-                found.add(
-                    format!("{path}.name"),
-                    format!("{:?} stands twice", data_set.name.as_str()),
-                );
-            }
-            for label in SiteLabel::ALL {
-                let bucket = data_set.buckets.get(label);
-                found.bucket(&format!("{path}.buckets.{label}"), bucket);
-            }
-            if data_set.buckets.primary == data_set.buckets.secondary {
-                found.add(
-                    format!("{path}.buckets.secondary"),
-                    "is the primary's bucket",
-                );
-            }
-            if let Some(objective) = data_set.rpo_seconds {
-                found.positive(&format!("{path}.rpo_seconds"), objective);
-            }
-        }
-    }
-
     fn check_policies(&self, found: &mut Problems) {
         for (path, value) in [
             ("objectives.rto_seconds", self.objectives.rto_seconds),

@@ -4,6 +4,8 @@
 
 mod address;
 mod check;
+mod data_sets;
+mod data_sets_check;
 mod detection;
 mod probes;
 mod probes_check;
@@ -14,6 +16,10 @@ use serde::{Deserialize, Serialize};
 
 pub use self::address::{Address, Scheme};
 pub use self::check::{PlanError, PlanProblem};
+pub use self::data_sets::{
+    BucketPrefix, BucketSet, Buckets, DataSet, DeltaSet, Group, Holds, Locations, MarkerSet,
+    ReplicationPolicy, Rules,
+};
 pub use self::detection::{Detection, Pace, ProbePace};
 pub use self::probes::{
     AwsHealth, Bound, ClusterCanary, JobSuccess, Kpi, ObjectStore, PageRegions, Probes, Reference,
@@ -21,7 +27,7 @@ pub use self::probes::{
 };
 pub use self::units::{Percent, Seconds};
 use crate::kind::Kind;
-use crate::site::{DataSetName, PlanName, Region, SiteLabel, WorkspaceId};
+use crate::site::{PlanName, Region, SiteLabel, WorkspaceId};
 
 /// The version of the plan's format that this code reads.
 pub const PLAN_FORMAT: u32 = 1;
@@ -47,6 +53,12 @@ pub struct Plan {
     /// The data whose replication is watched.
     #[serde(default)]
     pub data_sets: Vec<DataSet>,
+    /// Data sets that are recovered to one common moment.
+    #[serde(default)]
+    pub groups: Vec<Group>,
+    /// How patiently replication is measured.
+    #[serde(default)]
+    pub replication: ReplicationPolicy,
     /// When a capture is trusted.
     pub baseline: BaselinePolicy,
     /// Who is asked, how often and how long.
@@ -100,43 +112,6 @@ pub struct Objectives {
     pub rto_seconds: Seconds,
     /// Recovery point objective of a data set that names none of its own.
     pub rpo_seconds: Seconds,
-}
-
-/// One set of data whose replication is watched.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DataSet {
-    /// Unique in the plan.
-    pub name: DataSetName,
-    /// The bucket that each site writes and reads.
-    pub buckets: Buckets,
-    /// The id of the S3 replication rule from primary to secondary, if its CloudWatch metrics are to be read too.
-    #[serde(default)]
-    pub replication_rule: Option<String>,
-    /// The objective of this data set, if it differs from the plan's.
-    #[serde(default)]
-    pub rpo_seconds: Option<Seconds>,
-}
-
-/// The buckets of a data set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Buckets {
-    /// The bucket in the primary's region.
-    pub primary: String,
-    /// The bucket in the secondary's region.
-    pub secondary: String,
-}
-
-impl Buckets {
-    /// The bucket at this site.
-    #[must_use]
-    pub fn get(&self, label: SiteLabel) -> &str {
-        match label {
-            SiteLabel::Primary => &self.primary,
-            SiteLabel::Secondary => &self.secondary,
-        }
-    }
 }
 
 /// When a capture is trusted.
@@ -237,12 +212,6 @@ pub struct StatementCheck {
 }
 
 impl Plan {
-    /// The objective of a data set.
-    #[must_use]
-    pub fn objective_of(&self, data_set: &DataSet) -> Seconds {
-        data_set.rpo_seconds.unwrap_or(self.objectives.rpo_seconds)
-    }
-
     /// The kinds that are protected, in the order of activation.
     pub fn protected_kinds(&self) -> impl Iterator<Item = Kind> + '_ {
         Kind::ALL

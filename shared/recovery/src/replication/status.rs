@@ -1,0 +1,197 @@
+//! `replication/status.json`: the newest measurement, bounded in size however many tables there are.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Standing;
+use crate::site::{DataSetName, GroupName, SiteLabel};
+
+/// The version of `replication/status.json`.
+pub const REPLICATION_FORMAT: u32 = 2;
+
+/// The most tables of one data set that stand in the status. All of them are in `replication/tables/<data set>.json`.
+pub const MOST_TABLES_SHOWN: usize = 10;
+
+/// `replication/status.json`, and frozen in a run its evidence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicationStatus {
+    /// Always [`REPLICATION_FORMAT`].
+    pub format_version: u32,
+    /// When it was measured.
+    pub measured_at: Timestamp,
+    /// The site that was active then.
+    pub from: SiteLabel,
+    /// One entry per data set of the plan, worst first.
+    pub data_sets: Vec<DataSetStatus>,
+    /// One entry per consistency group of the plan, worst first.
+    pub groups: Vec<GroupStatus>,
+}
+
+/// What a recovery point rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Basis {
+    /// Every file of the version was looked for at the standby.
+    Proof,
+    /// The logs of both sides were compared, less what the newest proof found missing behind the log.
+    Log,
+    /// A marker object that arrived.
+    Marker,
+    /// S3's replication metrics.
+    Metrics,
+    /// The `replication_point` of a group of Databricks' managed disaster recovery. Nothing reads it yet.
+    ManagedReplication,
+}
+
+/// The standing of one data set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSetStatus {
+    /// Its name.
+    pub name: DataSetName,
+    /// The newest moment whose data is known to be complete at the standby, in all tables. `None`: unknown.
+    pub recovery_point: Option<Timestamp>,
+    /// What that rests on; for several tables the weakest of them.
+    pub basis: Option<Basis>,
+    /// The recovery point of the newest proof, which is older than `recovery_point` between two proofs.
+    #[serde(default)]
+    pub proven_point: Option<Timestamp>,
+    /// Set if the source could not be read: what is said of it is its last known state.
+    #[serde(default)]
+    pub last_known: Option<LastKnown>,
+    /// What the replication metrics said, if there were any.
+    #[serde(default)]
+    pub metrics: Option<ReplicationMetrics>,
+    /// The tables of a Delta data set.
+    #[serde(default)]
+    pub tables: Option<TablesStatus>,
+    /// Its objective, seconds.
+    pub objective_seconds: u32,
+    /// What people were told of it.
+    #[serde(default)]
+    pub standing: Standing,
+    /// What could not be measured, in words.
+    pub problems: Vec<String>,
+}
+
+/// The source's last known state was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LastKnown {
+    /// When the source was last read; for several tables the earliest. `None`: never.
+    pub read_at: Option<Timestamp>,
+}
+
+/// The standing of a consistency group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupStatus {
+    /// Its name.
+    pub name: GroupName,
+    /// Its members.
+    pub members: Vec<DataSetName>,
+    /// The newest moment at which all tables of all members are complete together. `None`: unknown.
+    pub recovery_point: Option<Timestamp>,
+    /// What that rests on.
+    pub basis: Option<Basis>,
+    /// The common moment of the newest proof.
+    #[serde(default)]
+    pub proven_point: Option<Timestamp>,
+    /// Set if the source of a member could not be read.
+    #[serde(default)]
+    pub last_known: Option<LastKnown>,
+    /// Its objective, seconds.
+    pub objective_seconds: u32,
+    /// What people were told of it.
+    #[serde(default)]
+    pub standing: Standing,
+    /// What could not be measured, in words.
+    pub problems: Vec<String>,
+}
+
+/// The tables of a Delta data set, counted; the worst by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TablesStatus {
+    /// How many there are.
+    pub total: usize,
+    /// How many have a recovery point that is proven or follows from a proof.
+    pub known: usize,
+    /// How many lack their newest known version at the standby.
+    pub behind: usize,
+    /// How many cannot be opened at the standby as they lie there.
+    pub unreadable: usize,
+    /// Data and deletion vector files of the newest known versions that the standby lacks, where they could be counted.
+    pub missing_files: u64,
+    /// The worst tables, worst first.
+    pub worst: Vec<TableStatus>,
+    /// How many more there are than those shown.
+    pub not_shown: usize,
+}
+
+/// One table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableStatus {
+    /// Its path below the data set's prefix; empty if the data set is the table.
+    pub path: String,
+    /// The newest moment at which it is known to be complete.
+    pub recovery_point: Option<Timestamp>,
+    /// The newest version that is complete at the standby.
+    pub recovery_version: Option<u64>,
+    /// The newest known version at the source.
+    pub latest_version: Option<u64>,
+    /// Files of the newest known version that the standby lacks, if they could be counted.
+    pub missing_files: Option<u64>,
+    /// Whether common readers can open it at the standby.
+    pub readable_now: Option<bool>,
+    /// Why nothing is known of it, in words.
+    pub problem: Option<String>,
+}
+
+/// CloudWatch `AWS/S3` replication metrics. `None` means no data, which is not zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicationMetrics {
+    /// When S3 published the latency.
+    pub at: Option<Timestamp>,
+    /// `ReplicationLatency`, seconds, maximum.
+    pub latency_seconds: Option<f64>,
+    /// `OperationsPendingReplication`.
+    pub operations_pending: Option<f64>,
+    /// `BytesPendingReplication`.
+    pub bytes_pending: Option<f64>,
+    /// `OperationsFailedReplication`.
+    pub operations_failed: Option<f64>,
+}
+
+/// The marker object that is written at the active site and read at the standby.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Marker {
+    /// When it was written, by the writer's clock.
+    pub written_at: Timestamp,
+    /// Which site was active.
+    pub from: SiteLabel,
+}
+
+/// Seconds of data that would be lost if the active site ended at `moment`; `None` if unknown. Never below 0: clocks differ.
+pub(super) fn loss_seconds(point: Option<Timestamp>, moment: Timestamp) -> Option<i64> {
+    point.map(|point| moment.duration_since(point).as_secs().max(0))
+}
+
+impl DataSetStatus {
+    /// Seconds of data that would be lost if the active site ended at `moment`; `None` if unknown. Never below 0.
+    #[must_use]
+    pub fn loss_seconds_at(&self, moment: Timestamp) -> Option<i64> {
+        loss_seconds(self.recovery_point, moment)
+    }
+}
+
+impl GroupStatus {
+    /// Seconds of data that would be lost if the active site ended at `moment`; `None` if unknown. Never below 0.
+    #[must_use]
+    pub fn loss_seconds_at(&self, moment: Timestamp) -> Option<i64> {
+        loss_seconds(self.recovery_point, moment)
+    }
+}
