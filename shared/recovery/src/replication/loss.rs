@@ -93,7 +93,7 @@ pub fn predicted_losses(
         of_group(plan, group, status, moment)
     });
     let mut losses: Vec<PredictedLoss> = sets.chain(groups).collect();
-    losses.sort_by(|a, b| worst_first(a, b));
+    losses.sort_by(worst_first);
     losses
 }
 
