@@ -55,6 +55,7 @@ pub struct Answer {
 /// Seconds between two looks, from the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Waits {
+    replication: u32,
     approval: u32,
     fence: u32,
     activation: u32,
@@ -308,6 +309,7 @@ async fn evidence(
         signals,
         baseline,
         replication: replication.filter(|r| r.from == from),
+        repair: None,
         workspace_urls,
     })
 }
@@ -422,6 +424,7 @@ fn answer(plan: &Plan, run: &RunDocument, fence_stands: bool) -> Answer {
         token: run.token.clone(),
         resume_at: run.resume_at(fence_stands),
         waits: Waits {
+            replication: plan.replication.poll_seconds.0,
             approval: plan.approval.poll_seconds.0,
             fence: plan.fence.poll_seconds.0,
             activation: plan.activation.poll_seconds.0,

@@ -112,7 +112,25 @@ async fn in_run(
     stage: Stage,
 ) -> Result<Answer, Failure> {
     let document = ports.enter(run, token, stage).await?;
-    let result = check(ports, plan, &document.evidence.baseline, Purpose::Run).await?;
+    let mut result = check(ports, plan, &document.evidence.baseline, Purpose::Run).await?;
+    if stage == Stage::Recheck {
+        // Whoever approved accepted losses by name and number; what was not accepted may not be lost.
+        for loss in ports.unaccepted_losses(plan, &document).await? {
+            let blocker = format!("not accepted by the approval: {loss}");
+            result.readiness.blockers.push(blocker);
+        }
+    } else {
+        let losses = ports.losses(plan, &document).await?;
+        let above = losses.iter().filter(|loss| loss.is_above_objective());
+        result.readiness.notes.extend(above.map(|loss| {
+            format!(
+                "{}: {} of data would be lost, above the objective of {} s; the approver must accept it",
+                loss.name,
+                loss.in_words(),
+                loss.objective_seconds.0
+            )
+        }));
+    }
     let name = if stage == Stage::Recheck {
         "readiness-recheck.json"
     } else {

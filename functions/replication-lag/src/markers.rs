@@ -4,7 +4,7 @@
 use aws::buckets::Buckets as Storage;
 use aws::{Failure, Ports};
 use jiff::{SignedDuration, Timestamp};
-use recovery::plan::{Buckets, Plan};
+use recovery::plan::{Buckets, DataSet, Plan};
 use recovery::replication::{Basis, Marker, ReplicationMetrics};
 use recovery::site::SiteLabel;
 
@@ -18,6 +18,27 @@ pub(crate) struct Watched<'a> {
     pub(crate) is_ruled: bool,
     /// The rule that leads away from the active site.
     pub(crate) rule: Option<&'a str>,
+}
+
+impl<'a> Watched<'a> {
+    /// What of a data set is watched by a marker, if it is one that is.
+    pub(crate) fn of(set: &'a DataSet, from: SiteLabel) -> Option<Self> {
+        match set {
+            DataSet::Delta(_) => None,
+            DataSet::Bucket(set) => Some(Self {
+                buckets: &set.buckets,
+                prefix: &set.prefix,
+                is_ruled: true,
+                rule: set.rules.from(from),
+            }),
+            DataSet::Marker(set) => Some(Self {
+                buckets: &set.buckets,
+                prefix: &set.prefix,
+                is_ruled: false,
+                rule: None,
+            }),
+        }
+    }
 }
 
 /// What a marker and the metrics say.

@@ -9,7 +9,6 @@ use recovery::approval::{
     ApprovalAnswer, ApprovalId, Asked, Decisions, Loss, Request, Step, Telling, next,
 };
 use recovery::plan::Plan;
-use recovery::replication::{ReplicationStatus, predicted_losses};
 use recovery::run::{RunDocument, Stage};
 use recovery::site::{RunId, RunToken};
 use serde::{Deserialize, Serialize};
@@ -85,21 +84,10 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
     }
 }
 
-/// What would be lost, by the newest measurement: it may have become worse since the run began.
+/// What would be lost: as the run froze it, or worse if it has become worse since.
 async fn losses(ports: &Ports, plan: &Plan, run: &RunDocument) -> Result<Vec<Loss>, Failure> {
-    let newest: Option<ReplicationStatus> = ports.read(keys::REPLICATION).await?;
-    let status = newest
-        .filter(|r| r.from == run.from)
-        .or_else(|| run.evidence.replication.clone());
-    let moment = run.evidence.failing_since.unwrap_or(run.begun_at);
-    Ok(predicted_losses(plan, status.as_ref(), moment)
-        .into_iter()
-        .map(|loss| Loss {
-            name: loss.name,
-            loss_seconds: loss.loss_seconds,
-            objective_seconds: i64::from(loss.objective_seconds.0),
-        })
-        .collect())
+    let losses = ports.losses(plan, run).await?;
+    Ok(losses.iter().map(Loss::from).collect())
 }
 
 /// Sends, then notes it.

@@ -1,7 +1,7 @@
 //! The keys of the state bucket and the paths of the parameters, in one place.
 
 use recovery::approval::{ApprovalId, Question};
-use recovery::site::{ContentDigest, PlanName, RunId, SiteLabel};
+use recovery::site::{ContentDigest, DataSetName, PlanName, RunId, SiteLabel};
 
 /// The plan.
 pub const PLAN: &str = "plan.json";
@@ -22,6 +22,12 @@ pub const READINESS: &str = "readiness/status.json";
 #[must_use]
 pub fn baseline(digest: &ContentDigest) -> String {
     format!("baselines/{}.json.gz", digest.as_str())
+}
+
+/// What is known of every table of a Delta data set.
+#[must_use]
+pub fn table_book(data_set: &DataSetName) -> String {
+    format!("replication/tables/{data_set}.json")
 }
 
 /// The signals of a vantage.

@@ -7,6 +7,7 @@ pub mod environment;
 pub mod executions;
 pub mod failure;
 pub mod keys;
+pub mod losses;
 pub mod metrics;
 pub mod notices;
 pub mod parameters;

@@ -139,6 +139,14 @@ impl Location {
         &self.address
     }
 
+    /// Asks once whether the storage answers: one LIST request. An empty prefix is an answer.
+    ///
+    /// # Errors
+    /// [`Error::StorageUnreadable`] with the storage client's message.
+    pub async fn answers(&self) -> Result<(), Error> {
+        self.list("").try_next().await.map(|_| ())
+    }
+
     /// A location below this one. `relative` is taken as it is, without decoding.
     ///
     /// # Errors

@@ -132,3 +132,15 @@ pub struct RecoveryPoint {
     /// LIST requests of 1000 objects that this took at the replica.
     pub list_requests: u64,
 }
+
+impl RecoveryPoint {
+    /// The last moment of which the replica is known to hold everything, in milliseconds since 1970: until then the recovery
+    /// version was the newest. None if no version is complete, or its time is unknown.
+    #[must_use]
+    pub fn complete_until_ms(&self) -> Option<i64> {
+        let version = self.recovery_version?;
+        let span = self.history.iter().find(|span| span.version == version);
+        span.map(|span| span.through_ms)
+            .or(self.recovery_timestamp_ms)
+    }
+}

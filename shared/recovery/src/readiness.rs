@@ -39,6 +39,9 @@ pub struct Readiness {
     pub findings: Vec<Finding>,
     /// Remarks that block nothing, in words.
     pub notes: Vec<String>,
+    /// What blocks beside objects, in words.
+    #[serde(default)]
+    pub blockers: Vec<String>,
 }
 
 /// The state machine's answer.
@@ -54,7 +57,7 @@ impl Readiness {
     /// Whether a run may go on.
     #[must_use]
     pub fn answer(&self) -> ReadinessAnswer {
-        if self.findings.iter().any(|f| f.blocking) {
+        if self.findings.iter().any(|f| f.blocking) || !self.blockers.is_empty() {
             ReadinessAnswer::NotReady
         } else {
             ReadinessAnswer::Ready
@@ -83,6 +86,10 @@ impl Readiness {
         for note in &self.notes {
             text.push_str("; ");
             text.push_str(note);
+        }
+        for blocker in &self.blockers {
+            text.push_str("; BLOCKS: ");
+            text.push_str(blocker);
         }
         if total > 0 {
             text.push_str(&format!("; {total} block: {}", blocking.join(", ")));

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::approval::{Decisions, Views};
 use crate::inventory::Subject;
 use crate::ledger::{ReadEntry, ReadPage};
-use crate::run::{Mode, Outcome, RunDocument, Stage};
+use crate::run::{Mode, Outcome, Repair, RunDocument, Stage};
 use crate::site::{PlanName, RunId, SiteLabel};
 use crate::verdict::Verdict;
 
@@ -53,6 +53,9 @@ pub struct Report {
     pub rto_seconds: Option<f64>,
     /// Per data set and group: seconds of data lost, against the moment the failure began. `null`: unknown.
     pub rpo: BTreeMap<String, Option<i64>>,
+    /// What a person must do at the standby so that its tables can be used; none if they can be used as they are.
+    #[serde(default)]
+    pub repair: Option<Repair>,
     /// What was acted on at the old site and then read back as quiet, by kind.
     pub fenced: BTreeMap<String, usize>,
     /// What was acted on at the target and then read back as in the baseline, by kind.
@@ -113,7 +116,7 @@ pub fn make(
     now: Timestamp,
 ) -> Report {
     let failing_since = run.evidence.failing_since;
-    let start = failing_since.unwrap_or(run.begun_at);
+    let start = run.loss_moment();
     let switched = run
         .stages
         .iter()
@@ -149,6 +152,7 @@ pub fn make(
                     .chain(groups.map(|g| (g.name.as_str().to_owned(), g.loss_seconds_at(start))))
             })
             .collect(),
+        repair: run.evidence.repair.clone(),
         fenced: tally.fenced,
         restored: tally.restored,
         unverified: tally.unverified.into_iter().collect(),
@@ -260,10 +264,14 @@ fn step_after(run: &RunDocument, outcome: Outcome) -> String {
         run.run
     );
     match outcome {
-        Outcome::Completed => format!(
-            "the fence on the {} site stands until an operator lifts it; shutdown-site watches it on its schedule",
-            run.from
-        ),
+        Outcome::Completed => {
+            let repair = run.evidence.repair.as_ref();
+            format!(
+                "{}the fence on the {} site stands until an operator lifts it; shutdown-site watches it on its schedule",
+                repair.map_or_else(String::new, |r| format!("{}. Then: ", r.in_words())),
+                run.from
+            )
+        }
         Outcome::Abandoned => "nothing; the lock is free".to_owned(),
         Outcome::Declined | Outcome::ApprovalExpired => format!("to ask again, {resume}"),
         Outcome::NotReady => format!("repair what is named, then {resume}"),

@@ -31,6 +31,8 @@ pub enum Mode {
 pub enum Stage {
     /// Plan, lock, evidence.
     Begin,
+    /// What would be lost is measured and frozen.
+    RecoveryPoints,
     /// Is the target ready?
     Readiness,
     /// A human decides.
@@ -115,7 +117,8 @@ pub struct StageRecord {
     pub finished_at: Option<Timestamp>,
 }
 
-/// What was known when the run began. Nothing later changes it.
+/// What was known before anybody was asked. Begin freezes it, and the stage `RecoveryPoints` what would be lost; nothing later
+/// changes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
@@ -129,10 +132,49 @@ pub struct Evidence {
     pub signals: Vec<String>,
     /// The baseline that will be restored.
     pub baseline: BaselinePointer,
-    /// How far the data is behind.
+    /// How far the data is behind: when the run began the newest measurement, then the run's own.
     pub replication: Option<ReplicationStatus>,
+    /// What a person must do at the standby so that its tables can be used.
+    #[serde(default)]
+    pub repair: Option<Repair>,
     /// The workspace URLs at that moment.
     pub workspace_urls: BTreeMap<SiteLabel, String>,
+}
+
+/// Two scripts in the run's folder, generated for a person to review and to run at the standby after the fence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repair {
+    /// The key of the shell script that moves objects aside; it comes first.
+    pub shell: String,
+    /// The key of the SQL script that restores tables.
+    pub sql: String,
+    /// Objects that are moved aside.
+    pub moved: usize,
+    /// Tables that are restored to an older version.
+    pub restored: usize,
+    /// Tables for which a person must find a way.
+    pub by_hand: usize,
+    /// Restored tables that hold markers of streams: batches that are run again are skipped.
+    pub with_txn: usize,
+}
+
+impl Repair {
+    /// One sentence for people.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let mut words = format!(
+            "tables at the standby need a person: {} to restore, {} objects to move aside, {} by hand",
+            self.restored, self.moved, self.by_hand
+        );
+        if self.with_txn > 0 {
+            words.push_str(&format!(
+                ", {} of them written by streams (read the warning)",
+                self.with_txn
+            ));
+        }
+        format!("{words}: read and run {}, then {}", self.shell, self.sql)
+    }
 }
 
 /// `runs/<id>/run.json`.
@@ -187,6 +229,12 @@ pub enum ResumeAt {
 }
 
 impl RunDocument {
+    /// What came after this moment is lost: when the failure began, or the run if no failure was seen.
+    #[must_use]
+    pub fn loss_moment(&self) -> Timestamp {
+        self.evidence.failing_since.unwrap_or(self.begun_at)
+    }
+
     /// Notes that a stage began, once per attempt.
     pub fn enter(&mut self, stage: Stage, now: Timestamp) {
         let attempt = self.attempt;

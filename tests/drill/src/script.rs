@@ -346,11 +346,11 @@ impl Drill<'_> {
             "CaptureBaselineFunction",
             "ReplicationLagFunction",
         ] {
-            let answer = self
-                .world
-                .cloud
-                .invoke(function, &json!({"scheduled": true}))
-                .await?;
+            let event = match function {
+                "ReplicationLagFunction" => json!({"phase": "scheduled"}),
+                _ => json!({"scheduled": true}),
+            };
+            let answer = self.world.cloud.invoke(function, &event).await?;
             if answer.payload.get("errorType").and_then(Value::as_str) != Some("InvalidPlan") {
                 violations.push(format!(
                     "{function} accepted a bad plan: {}",
@@ -577,6 +577,7 @@ const fn stage_in_words(stage: recovery::run::Stage) -> &'static str {
     use recovery::run::Stage;
     match stage {
         Stage::Begin => "the run has the lock and has frozen its evidence",
+        Stage::RecoveryPoints => "what would be lost is proven and frozen",
         Stage::Readiness => "the standby holds every object of the baseline",
         Stage::Approval => "approved",
         Stage::Fence => "the primary is fenced as far as it can be reached; the fence stands",

@@ -8,6 +8,7 @@ use recovery::approval::ApprovalAnswer;
 use recovery::failure::FailureName;
 use recovery::fence::FenceAnswer;
 use recovery::readiness::ReadinessAnswer;
+use recovery::replication::MeasureAnswer;
 use recovery::run::{Outcome, ResumeAt, ValidationAnswer, outcome_of};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,6 +42,7 @@ fn names<T: Serialize, const N: usize>(values: [T; N]) -> BTreeSet<String> {
 fn answers(package: &str, phase: Option<&str>) -> Option<BTreeSet<String>> {
     Some(match (package, phase) {
         ("begin-run", None) => names(values!(ResumeAt: Readiness, Fence, Committed)),
+        ("replication-lag", Some(_)) => names(values!(MeasureAnswer: Measured, Continue)),
         ("check-readiness", Some(_)) => names(values!(ReadinessAnswer: Ready, NotReady)),
         ("request-approval", None) => {
             names(values!(ApprovalAnswer: Pending, Approved, Declined, Expired, Void))
@@ -74,6 +76,7 @@ fn phases() -> Vec<(&'static str, String)> {
     pairs("activate-site", of_activation.to_vec())
         .chain(pairs("switch-endpoints", of_switch.to_vec()))
         .chain(pairs("check-readiness", of_readiness.to_vec()))
+        .chain(pairs("replication-lag", vec!["run".to_owned()]))
         .collect()
 }
 

@@ -28,7 +28,8 @@ const fn stage(
 
 /// The order of DESIGN: evidence, approval, fence, recheck, pools, compute, validation, commit, and only then what
 /// writes production data.
-const ORDER: [Stage; 12] = [
+const ORDER: [Stage; 13] = [
+    stage("replication-lag", Some("run"), None),
     stage("check-readiness", Some("target"), Some("Ready")),
     stage("request-approval", None, Some("Approved")),
     stage("shutdown-site", None, Some("Proceed")),
@@ -46,7 +47,7 @@ const ORDER: [Stage; 12] = [
 /// Where a resumed run enters, and the stage that it finds there.
 fn door(resume_at: ResumeAt) -> (&'static str, &'static str, Option<&'static str>) {
     match resume_at {
-        ResumeAt::Readiness => ("Readiness", "check-readiness", Some("target")),
+        ResumeAt::Readiness => ("Readiness", "replication-lag", Some("run")),
         ResumeAt::Fence => ("Fence", "shutdown-site", None),
         ResumeAt::Committed => ("Committed", "activate-site", Some("JobConcurrency")),
     }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::APPROVAL_FORMAT;
 use crate::plan::{Plan, Seconds};
+use crate::replication::PredictedLoss;
 use crate::run::RunDocument;
 use crate::site::{ContentDigest, RunId, SiteLabel};
 use crate::state::Fence;
@@ -216,6 +217,16 @@ pub struct Loss {
     pub loss_seconds: Option<i64>,
     /// Its objective.
     pub objective_seconds: i64,
+}
+
+impl From<&PredictedLoss> for Loss {
+    fn from(predicted: &PredictedLoss) -> Self {
+        Self {
+            name: predicted.name.clone(),
+            loss_seconds: predicted.loss_seconds,
+            objective_seconds: i64::from(predicted.objective_seconds.0),
+        }
+    }
 }
 
 impl Loss {

@@ -188,6 +188,11 @@ pub struct ReplicationPolicy {
     pub source_timeout_seconds: Seconds,
     /// A recovery point that is not known for this long is told as a warning of its own.
     pub unknown_after_seconds: Seconds,
+    /// Every file of a table is looked for this often: one LIST request for each 1000 objects below the table. Between two
+    /// proofs only the logs are compared.
+    pub prove_every_seconds: Seconds,
+    /// The pause between two looks while a run waits for its proofs.
+    pub poll_seconds: Seconds,
 }
 
 impl Default for ReplicationPolicy {
@@ -196,6 +201,8 @@ impl Default for ReplicationPolicy {
             run_limit_seconds: Seconds(900),
             source_timeout_seconds: Seconds(60),
             unknown_after_seconds: Seconds(1800),
+            prove_every_seconds: Seconds(3600),
+            poll_seconds: Seconds(5),
         }
     }
 }

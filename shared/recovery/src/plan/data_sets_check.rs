@@ -61,6 +61,8 @@ impl Plan {
                 "unknown_after_seconds",
                 self.replication.unknown_after_seconds,
             ),
+            ("prove_every_seconds", self.replication.prove_every_seconds),
+            ("poll_seconds", self.replication.poll_seconds),
         ] {
             found.positive(&format!("replication.{field}"), value);
         }

@@ -65,17 +65,6 @@ impl PredictedLoss {
     }
 }
 
-/// A loss that a person accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AcceptedLoss {
-    /// The data set or group.
-    pub name: String,
-    /// The loss as it was shown; `None`: shown as unknown.
-    pub loss_seconds: Option<i64>,
-    /// The objective as it was shown.
-    pub objective_seconds: Seconds,
-}
-
 /// What would be lost if the active site ended at `moment`: every data set and group of the plan, worst first. What the
 /// status does not hold is unknown, never caught up.
 #[must_use]
@@ -97,24 +86,33 @@ pub fn predicted_losses(
     losses
 }
 
-/// The losses above their objective that were not accepted exactly as they are. An acceptance of less, of more, or against
-/// another objective was of something else.
+/// What is shown and decided upon while a run asks: what the run froze, unless a newer measurement is worse. A better one
+/// changes nothing: the evidence stays as it was frozen. Worst first.
 #[must_use]
-pub fn unaccepted_losses<'a>(
-    predicted: &'a [PredictedLoss],
-    accepted: &[AcceptedLoss],
-) -> Vec<&'a PredictedLoss> {
-    predicted
-        .iter()
-        .filter(|loss| loss.is_above_objective())
-        .filter(|loss| {
-            !accepted.iter().any(|accepted| {
-                accepted.name == loss.name
-                    && accepted.loss_seconds == loss.loss_seconds
-                    && accepted.objective_seconds == loss.objective_seconds
-            })
+pub fn worse_of(frozen: Vec<PredictedLoss>, newest: &[PredictedLoss]) -> Vec<PredictedLoss> {
+    let mut losses: Vec<PredictedLoss> = frozen
+        .into_iter()
+        .map(|frozen| {
+            let newer = newest
+                .iter()
+                .find(|n| n.name == frozen.name && n.what == frozen.what);
+            match newer {
+                Some(newer) if is_worse(newer.loss_seconds, frozen.loss_seconds) => newer.clone(),
+                _ => frozen,
+            }
         })
-        .collect()
+        .collect();
+    losses.sort_by(worst_first);
+    losses
+}
+
+/// Unknown is worse than any number.
+fn is_worse(newer: Option<i64>, older: Option<i64>) -> bool {
+    match (newer, older) {
+        (None, Some(_)) => true,
+        (Some(newer), Some(older)) => newer > older,
+        (_, None) => false,
+    }
 }
 
 /// Unknown first, then by the share of the objective, then by name.

@@ -109,31 +109,32 @@ fn the_status_of_a_group_with_other_members_is_of_another_group() {
 }
 
 #[test]
-fn only_the_very_loss_that_was_accepted_is_accepted() {
-    let plan = plan(&[100, 100], false);
-    let status = status(vec![set("set0", Some(500)), set("set1", None)]);
-    let losses = predicted_losses(&plan, Some(&status), at(1000));
-    let accepted = |name: &str, loss_seconds, objective| AcceptedLoss {
-        name: name.to_owned(),
-        loss_seconds,
-        objective_seconds: Seconds(objective),
+fn the_frozen_loss_stays_unless_a_newer_one_is_worse() {
+    let plan = plan(&[100, 100, 100, 100], false);
+    let measured = |points: [Option<i64>; 4]| {
+        let sets = points.into_iter().enumerate();
+        let sets = sets
+            .map(|(i, point)| set(&format!("set{i}"), point))
+            .collect();
+        predicted_losses(&plan, Some(&status(sets)), at(1000))
     };
-    let open = |accepted: &[AcceptedLoss]| {
-        let open = unaccepted_losses(&losses, accepted);
-        open.iter().map(|l| l.name.clone()).collect::<Vec<_>>()
-    };
-    assert_eq!(open(&[]), ["set1", "set0"]);
-    assert_eq!(open(&[accepted("set0", Some(500), 100)]), ["set1"]);
-    for other in [
-        accepted("set0", Some(499), 100),
-        accepted("set0", Some(501), 100),
-        accepted("set0", None, 100),
-        accepted("set0", Some(500), 200),
-        accepted("set1", Some(500), 100),
-    ] {
-        assert_eq!(open(&[other]), ["set1", "set0"]);
-    }
-    assert_eq!(open(&[accepted("set1", None, 100)]), ["set0"]);
+    let frozen = measured([Some(500), Some(500), Some(500), None]);
+    let newest = measured([Some(400), Some(600), None, Some(999)]);
+    let losses = worse_of(frozen, &newest);
+    let told: Vec<_> = losses
+        .iter()
+        .map(|l| (l.name.as_str(), l.loss_seconds))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("set2", None),
+            ("set3", None),
+            ("set0", Some(600)),
+            ("set1", Some(500))
+        ]
+    );
+    assert_eq!(worse_of(losses.clone(), &[]), losses);
 }
 
 proptest! {

@@ -28,6 +28,15 @@ pub struct ReplicationStatus {
     pub groups: Vec<GroupStatus>,
 }
 
+/// The state machine's answer of a measurement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MeasureAnswer {
+    /// Everything is measured as far as the plan's time allows.
+    Measured,
+    /// Tables are still to be proven: call again.
+    Continue,
+}
+
 /// What a recovery point rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Basis {

@@ -1,0 +1,158 @@
+//! In a run: what is frozen before anybody is asked.
+
+use std::time::Duration;
+
+use recovery::failure::FailureName;
+use recovery::replication::{Basis, MeasureAnswer, predicted_losses};
+use recovery::run::{Mode, RunDocument, Stage};
+use recovery::site::{RunId, RunToken};
+use replication_lag::Event;
+use serde_json::{Value, json};
+
+use crate::setting::{Setting, ago, delta};
+
+/// A run that has begun now: failing for a minute.
+async fn begin(at: &Setting) -> Event {
+    let now = at.ports.now();
+    let (run, token) = (RunId::new("run-1"), RunToken::new("arn:run-1"));
+    let document: RunDocument = serde_json::from_value(json!({
+        "format_version": 1, "run": run, "plan": "lakehouse", "mode": "failover", "attempt": 1, "token": token, "epoch": 0,
+        "from": "primary", "target": "secondary", "begun_at": now,
+        "evidence": {
+            "verdict": "RegionDown", "actionable": true, "failing_since": now, "signals": [], "replication": null,
+            "workspace_urls": {},
+            "baseline": {"format_version": 1, "digest": "d", "site": "primary", "captured_at": now, "live": {}, "objects": 0},
+        },
+        "stages": [], "committed_at": null, "outcome": null, "reason": null, "closed_at": null, "told_at": null,
+    }))
+    .unwrap();
+    at.ports
+        .change_state(|state| state.take_lock(&run, &token, Mode::Failover, now))
+        .await
+        .unwrap();
+    at.ports
+        .create("runs/run-1/run.json", &document)
+        .await
+        .unwrap();
+    Event::Run { run, token }
+}
+
+#[tokio::test]
+async fn a_run_proves_every_table_at_the_standby_and_freezes_the_loss_and_the_repair() {
+    let sets = json!([delta("lake", "Tables", "sales")]);
+    let mut at = Setting::new(sets, json!([]), json!({})).await;
+    at.lake.replicated("sales/orders", ago(900)).await;
+    at.lake.replicated("sales/lines", ago(900)).await;
+    at.measure().await;
+    // The region dies with a commit whose file has not arrived, one that has not arrived at all, and one after that.
+    let [log, _file] = at.lake.commit("sales/orders", ago(30)).await;
+    at.lake.arrive(&[log]).await;
+    at.lake.commit("sales/lines", ago(20)).await;
+    at.lake.replicated("sales/lines", ago(10)).await;
+    at.lake.darken();
+    let event = begin(&at).await;
+    let answer = at.call(event.clone()).await.unwrap();
+    assert_eq!(answer.answer, MeasureAnswer::Measured, "{}", answer.reason);
+
+    let run: RunDocument = at.read("runs/run-1/run.json");
+    assert!(run.is_finished(Stage::RecoveryPoints));
+    let status = run.evidence.replication.clone().unwrap();
+    assert_eq!(status.data_sets[0].basis, Some(Basis::Proof));
+    assert!(status.data_sets[0].last_known.unwrap().read_at.is_some());
+    let plan = at.ports.plan().await.unwrap();
+    let losses = predicted_losses(&plan, Some(&status), run.loss_moment());
+    assert_eq!(losses.len(), 1);
+    assert!(losses[0].loss_seconds.is_some(), "{losses:?}");
+
+    let all: Value = at.read("runs/run-1/recovery-points.json");
+    let found = &all["data_sets"]["lake"];
+    assert_eq!(found["orders"]["found"]["recovery_version"], 0);
+    assert_eq!(found["orders"]["found"]["readable_now"], true);
+    assert_eq!(found["lines"]["found"]["recovery_version"], 0);
+    assert_eq!(found["lines"]["found"]["readable_now"], false);
+    let repair = run.evidence.repair.unwrap();
+    let sql = at.text(&repair.sql);
+    assert!(
+        sql.contains("RESTORE TABLE delta.`s3://lake-two/sales/orders` TO VERSION AS OF 0;"),
+        "{sql}"
+    );
+    let shell = at.text(&repair.shell);
+    assert!(
+        shell.contains("sales/lines/_delta_log/00000000000000000002.json"),
+        "{shell}"
+    );
+    assert_eq!(repair.restored, 1);
+
+    // The state machine repeats the call when its answer was lost: what was frozen stays.
+    at.lake.arrive(&at_once("sales/orders")).await;
+    at.call(event).await.unwrap();
+    let again: RunDocument = at.read("runs/run-1/run.json");
+    assert_eq!(again.evidence.replication, run.evidence.replication);
+}
+
+fn at_once(table: &str) -> Vec<String> {
+    vec![format!("{table}/part-00001.parquet")]
+}
+
+#[tokio::test]
+async fn a_run_does_not_wait_longer_for_proofs_than_its_plan_allows() {
+    let policy = json!({"run_limit_seconds": 1});
+    let mut at = Setting::new(json!([delta("lake", "Tables", "sales")]), json!([]), policy).await;
+    at.lake.replicated("sales/orders", ago(900)).await;
+    let event = begin(&at).await;
+    at.ports
+        .enter(
+            &RunId::new("run-1"),
+            &RunToken::new("arn:run-1"),
+            Stage::RecoveryPoints,
+        )
+        .await
+        .unwrap();
+    at.later(2);
+    let answer = at.call(event).await.unwrap();
+    assert_eq!(answer.answer, MeasureAnswer::Measured);
+    let run: RunDocument = at.read("runs/run-1/run.json");
+    let status = run.evidence.replication.unwrap();
+    assert_eq!(
+        status.data_sets[0].recovery_point, None,
+        "what was not proven is unknown"
+    );
+}
+
+#[tokio::test]
+async fn what_an_invocation_cannot_finish_the_next_one_does() {
+    let mut at = Setting::new(
+        json!([delta("lake", "Tables", "sales")]),
+        json!([]),
+        json!({}),
+    )
+    .await;
+    at.lake.replicated("sales/orders", ago(900)).await;
+    at.measure().await;
+    let event = begin(&at).await;
+    let first = at.call_for(event.clone(), Duration::ZERO).await.unwrap();
+    assert_eq!(first.answer, MeasureAnswer::Continue, "{}", first.reason);
+    let second = at.call(event).await.unwrap();
+    assert_eq!(second.answer, MeasureAnswer::Measured);
+}
+
+#[tokio::test]
+async fn an_execution_that_lost_the_lock_freezes_nothing() {
+    let at = Setting::new(
+        json!([delta("lake", "Table", "orders")]),
+        json!([]),
+        json!({}),
+    )
+    .await;
+    let Event::Run { run, .. } = begin(&at).await else {
+        unreachable!()
+    };
+    let event = Event::Run {
+        run,
+        token: RunToken::new("arn:another"),
+    };
+    let failure = at.call(event).await.unwrap_err();
+    assert_eq!(failure.name, FailureName::LockLost);
+    let run: RunDocument = at.read("runs/run-1/run.json");
+    assert_eq!(run.evidence.replication, None);
+}
