@@ -2,8 +2,10 @@
 //! machine go through a disaster; the simulators' own records then tell whether the promises held.
 
 pub mod build;
+pub mod data_promises;
 pub mod error;
 pub mod estate;
+pub mod lake;
 pub mod live;
 pub mod plan;
 pub mod progress;

@@ -2,11 +2,12 @@
 
 use recovery::kind::Kind;
 use recovery::plan::{
-    ActivationPolicy, ApprovalPolicy, BaselinePolicy, Buckets, DataSet, Detection, FencePolicy,
-    MarkerSet, Objectives, OnExpiry, PLAN_FORMAT, Percent, Plan, Probes, ReplicationPolicy,
-    Seconds, Site, Sites, StatementCheck, ValidationPolicy,
+    ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets, DataSet, DeltaSet,
+    Detection, FencePolicy, Group, Holds, Locations, MarkerSet, Objectives, OnExpiry, PLAN_FORMAT,
+    Percent, Plan, Probes, ReplicationPolicy, Seconds, Site, Sites, StatementCheck,
+    ValidationPolicy,
 };
-use recovery::site::{DataSetName, PlanName, Region, WorkspaceId};
+use recovery::site::{DataSetName, GroupName, PlanName, Region, WorkspaceId};
 use recovery::verdict::Policy;
 
 use crate::Scenario;
@@ -27,6 +28,11 @@ pub const SECONDARY_WORKSPACE: u64 = 2_893_746_510_293_847;
 pub const PRIMARY_BUCKET: &str = "drill-lake-us-east-1";
 /// The data bucket in the secondary's region.
 pub const SECONDARY_BUCKET: &str = "drill-lake-us-east-2";
+
+/// Where the tables of a drill lie in both buckets.
+pub const TABLES_PREFIX: &str = "tables/sales";
+/// The tables of a drill.
+pub const TABLES: [&str; 2] = ["lines", "orders"];
 
 /// The plan for a scenario; `warehouse` is one that the statement check may run on.
 #[must_use]
@@ -71,18 +77,20 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             probes: Probes::default(),
         },
         kinds: Kind::ALL.to_vec(),
-        data_sets: vec![DataSet::Marker(MarkerSet {
-            name: DataSetName::new("lake"),
-            buckets: Buckets {
-                primary: PRIMARY_BUCKET.to_owned(),
-                secondary: SECONDARY_BUCKET.to_owned(),
-            },
-            prefix: String::new(),
-            rpo_seconds: None,
-            expected_interval_seconds: None,
-        })],
-        groups: vec![],
-        replication: ReplicationPolicy::default(),
+        data_sets: vec![marker(), tables()],
+        groups: vec![Group {
+            name: GroupName::new("sales-together"),
+            members: vec![DataSetName::new("sales")],
+            // A loss that somebody must accept by name.
+            rpo_seconds: (scenario == Scenario::LossAboveObjective).then_some(Seconds(1)),
+        }],
+        replication: ReplicationPolicy {
+            prove_every_seconds: Seconds(5),
+            source_timeout_seconds: Seconds(2),
+            run_limit_seconds: Seconds(30),
+            poll_seconds: Seconds(1),
+            ..ReplicationPolicy::default()
+        },
         baseline: BaselinePolicy {
             max_live_loss_percent: Percent(30),
             max_age_seconds: Seconds(3600),
@@ -119,4 +127,35 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
         },
         cool_down_seconds: Seconds(600),
     }
+}
+
+fn marker() -> DataSet {
+    DataSet::Marker(MarkerSet {
+        name: DataSetName::new("lake"),
+        buckets: Buckets {
+            primary: PRIMARY_BUCKET.to_owned(),
+            secondary: SECONDARY_BUCKET.to_owned(),
+        },
+        prefix: String::new(),
+        rpo_seconds: None,
+        expected_interval_seconds: None,
+    })
+}
+
+fn tables() -> DataSet {
+    let at = |bucket: &str| BucketPrefix {
+        bucket: bucket.to_owned(),
+        prefix: TABLES_PREFIX.to_owned(),
+    };
+    DataSet::Delta(DeltaSet {
+        name: DataSetName::new("sales"),
+        holds: Holds::Tables,
+        locations: Locations {
+            primary: at(PRIMARY_BUCKET),
+            secondary: at(SECONDARY_BUCKET),
+        },
+        exclude: vec![],
+        rpo_seconds: None,
+        expected_interval_seconds: None,
+    })
 }

@@ -1,5 +1,7 @@
 //! The scenarios.
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 use recovery::run::Outcome;
 
@@ -10,6 +12,8 @@ pub enum Scenario {
     Failover,
     /// The same, but the primary's platform keeps running behind the dark control plane: its jobs go on firing.
     FailoverStillRunning,
+    /// The same, but more data is lost than the objective allows; the approver accepts it by name.
+    LossAboveObjective,
     /// A job of the baseline does not exist at the standby.
     MissingJob,
     /// A statement of the plan fails at the target.
@@ -46,6 +50,9 @@ impl Scenario {
             Self::FailoverStillRunning => {
                 "the same, with the primary's jobs still firing behind a dark control plane"
             }
+            Self::LossAboveObjective => {
+                "more data is lost than the objective allows: accepted by name, and in the report"
+            }
             Self::MissingJob => "a job is missing at the standby: ends in NotReady",
             Self::ValidationFails => "a check fails at the target: ends in ValidationFailed",
             Self::ResumeAfterRepair => "the same, then repaired and resumed: ends in Completed",
@@ -63,15 +70,25 @@ impl Scenario {
     #[must_use]
     pub const fn expected(self) -> Outcome {
         match self {
-            Self::Failover | Self::FailoverStillRunning | Self::ResumeAfterRepair => {
-                Outcome::Completed
-            }
+            Self::Failover
+            | Self::FailoverStillRunning
+            | Self::LossAboveObjective
+            | Self::ResumeAfterRepair => Outcome::Completed,
             Self::MissingJob => Outcome::NotReady,
             Self::ValidationFails => Outcome::ValidationFailed,
             Self::NobodyApproves => Outcome::ApprovalExpired,
             Self::Declined => Outcome::Declined,
             Self::WrongMode | Self::BadPlan => Outcome::Failed,
             Self::Stopped => Outcome::Stopped,
+        }
+    }
+
+    /// How long before the region replication ends.
+    #[must_use]
+    pub const fn replication_ends_before(self) -> Duration {
+        match self {
+            Self::LossAboveObjective => Duration::from_secs(3),
+            _ => Duration::ZERO,
         }
     }
 

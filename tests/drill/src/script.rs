@@ -14,11 +14,12 @@ use recovery::verdict::Verdict;
 use serde_json::{Value, json};
 
 use crate::estate::Estate;
+use crate::lake::Lake;
 use crate::plan::{self, CONTROL_REGION, NAME, PRIMARY_REGION, SECONDARY_REGION};
 use crate::progress::Progress;
 use crate::promises::{self, Facts};
 use crate::world::World;
-use crate::{DrillError, Scenario, Summary, live};
+use crate::{DrillError, Scenario, Summary, data_promises, live};
 
 /// What a drill is carried out with.
 pub struct Options {
@@ -100,7 +101,8 @@ impl Drill<'_> {
         }
         self.progress
             .say("disaster: the primary's region goes dark");
-        self.world.disaster(scenario.keeps_running()).await?;
+        let lag = scenario.replication_ends_before();
+        self.world.disaster(scenario.keeps_running(), lag).await?;
         let execution = self.noticed().await?;
         let ended = self.follow(&execution).await?;
         let ended =
@@ -370,6 +372,21 @@ impl Drill<'_> {
         Ok(summary)
     }
 
+    /// The loss that people were shown is the loss of the report, and both follow from what had really arrived.
+    async fn data_promises(&self, run: &str, report: &Report) -> Result<Vec<String>, DrillError> {
+        let id = recovery::site::RunId::new(run);
+        let of_run = |name: &str| aws::keys::of_run(&id, name);
+        let request: Option<Value> = self.world.read(&of_run("approvals/start.json")).await?;
+        let points: Option<Value> = self.world.read(&of_run("recovery-points.json")).await?;
+        let arrived = self.world.lake.as_ref().map(Lake::complete_versions);
+        Ok(data_promises::violations(
+            request.as_ref(),
+            points.as_ref(),
+            &arrived.unwrap_or_default(),
+            report,
+        ))
+    }
+
     async fn written_for(&self, run: &str) -> Result<Vec<String>, DrillError> {
         use aws::store::Store;
         let keys = self.world.store().list(&format!("runs/{run}/")).await?;
@@ -423,6 +440,9 @@ impl Drill<'_> {
         };
         let mut violations = promises::violations(&facts);
         violations.extend(self.state_promises(state.as_ref(), report.as_ref()).await?);
+        if let Some(report) = &report {
+            violations.extend(self.data_promises(run, report).await?);
+        }
         let outcome = report.as_ref().map_or(Outcome::Failed, |r| r.outcome);
         if outcome != self.options.scenario.expected() {
             violations.push(format!(

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws::buckets::Buckets;
@@ -16,10 +15,10 @@ use recovery::plan::Plan;
 use recovery::site::{Region, SiteLabel};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
 
 use crate::DrillError;
 use crate::estate::Estate;
+use crate::lake::Lake;
 use crate::plan::{
     CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, PRIMARY_WORKSPACE, SECONDARY_BUCKET,
     SECONDARY_REGION, SECONDARY_WORKSPACE,
@@ -30,8 +29,6 @@ use crate::workspace::SimulatedWorkspace;
 const ONE_MINUTE: Duration = Duration::from_secs(2);
 /// The simulators' platform clock runs this much faster than ours.
 const TIME_SCALE: f64 = 60.0;
-/// How often new objects are copied from the primary's bucket to the secondary's.
-const REPLICATE_EVERY: Duration = Duration::from_millis(700);
 
 /// Everything that runs during a drill. Nothing of it outlives `stop`.
 pub struct World {
@@ -45,7 +42,8 @@ pub struct World {
     pub secondary: SimulatedWorkspace,
     config: SdkConfig,
     bucket: String,
-    replication: Option<JoinHandle<()>>,
+    /// The data, once both buckets are there.
+    pub lake: Option<Lake>,
 }
 
 impl World {
@@ -112,10 +110,10 @@ impl World {
             secondary,
             config,
             bucket,
-            replication: None,
+            lake: None,
         };
         world.seed(plan).await?;
-        world.replicate();
+        world.lake = Some(Lake::start(Buckets::new(world.config.clone())));
         Ok(world)
     }
 
@@ -184,22 +182,6 @@ impl World {
         })
     }
 
-    /// S3 replication between the data buckets, played by copying: it ends with the region.
-    fn replicate(&mut self) {
-        let buckets = Arc::new(Buckets::new(self.config.clone()));
-        self.replication = Some(tokio::spawn(async move {
-            let (from, to) = (Region::new(PRIMARY_REGION), Region::new(SECONDARY_REGION));
-            let key = format!("databricks-dr-marker/{NAME}/primary.json");
-            loop {
-                if let Ok(Some(bytes)) = buckets.get(&from, PRIMARY_BUCKET, &key).await {
-                    // A copy that fails is tried again in the next round, as replication does.
-                    let _ = buckets.put(&to, SECONDARY_BUCKET, &key, bytes).await;
-                }
-                tokio::time::sleep(REPLICATE_EVERY).await;
-            }
-        }));
-    }
-
     /// The state bucket.
     #[must_use]
     pub fn store(&self) -> S3Store {
@@ -238,14 +220,20 @@ impl World {
         Ok(self.cloud.run_schedules(ONE_MINUTE).await?)
     }
 
-    /// The primary's region ends: its workspace, its AWS endpoints, its replication.
+    /// The primary's region ends: its workspace, its AWS endpoints, its replication. Replication may end before it does.
     ///
     /// # Errors
     /// If a control route fails.
-    pub async fn disaster(&mut self, platform_keeps_running: bool) -> Result<(), DrillError> {
-        if let Some(task) = self.replication.take() {
-            task.abort();
+    pub async fn disaster(
+        &mut self,
+        platform_keeps_running: bool,
+        replication_ends_before: Duration,
+    ) -> Result<(), DrillError> {
+        if let Some(lake) = &mut self.lake {
+            lake.cut_off().await;
         }
+        // What is written meanwhile is what is lost.
+        tokio::time::sleep(replication_ends_before).await;
         self.cloud.darken_region(PRIMARY_REGION);
         self.primary.darken(platform_keeps_running).await
     }
@@ -320,8 +308,8 @@ impl World {
 
     /// Ends everything; says where the recordings lie.
     pub async fn stop(mut self) -> Vec<PathBuf> {
-        if let Some(task) = self.replication.take() {
-            task.abort();
+        if let Some(lake) = &mut self.lake {
+            lake.stop().await;
         }
         let recordings = vec![
             self.primary.recording.clone(),

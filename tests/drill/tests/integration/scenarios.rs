@@ -76,6 +76,27 @@ async fn after_a_failover_the_standby_runs_exactly_what_the_primary_ran_and_the_
 }
 
 #[tokio::test]
+async fn a_loss_above_the_objective_is_lost_only_if_the_approver_accepted_it_by_name() {
+    let (summary, _out) = drill(Scenario::LossAboveObjective, None).await;
+    let lost = summary.rpo.get("sales-together").copied().flatten();
+    assert!(lost.is_some_and(|seconds| seconds > 1), "{lost:?}");
+    let report = std::fs::read_to_string(summary.report.unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let accepted = &report["decisions"][0]["decisions"][0]["accepted"];
+    assert_eq!(
+        accepted[0]["override"], "loss_above_objective",
+        "{accepted}"
+    );
+    assert_eq!(accepted[0]["loss_seconds"].as_i64(), lost);
+    assert!(
+        report["repair"]["restored"].as_u64() > Some(0)
+            && report["repair"]["moved"].as_u64() > Some(0),
+        "the scripts for the standby's tables are missing: {}",
+        report["repair"]
+    );
+}
+
+#[tokio::test]
 async fn a_platform_that_goes_on_behind_a_dark_control_plane_is_fenced_when_it_answers_again() {
     let (summary, _out) = drill(Scenario::FailoverStillRunning, None).await;
     checker::check(&summary.recordings);

@@ -1,0 +1,90 @@
+//! What is promised of the data: people are shown the loss that the report tells, and both follow from what had arrived.
+
+use std::collections::BTreeMap;
+
+use recovery::report::Report;
+use recovery::run::Stage;
+use serde_json::Value;
+
+/// Broken promises. `request` and `points` are documents of the run, `arrived` what the world copied.
+#[must_use]
+pub fn violations(
+    request: Option<&Value>,
+    points: Option<&Value>,
+    arrived: &BTreeMap<String, Option<u64>>,
+    report: &Report,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(shown) = request.and_then(|r| r["losses"].as_array()) {
+        if shown.is_empty() {
+            found.push("the request for approval shows no loss at all".to_owned());
+        }
+        for loss in shown {
+            let name = loss["name"].as_str().unwrap_or_default();
+            let told = report.rpo.get(name).copied().flatten();
+            if told != loss["loss_seconds"].as_i64() {
+                found.push(format!(
+                    "the request predicted a loss of {} s for {name}, the report says {told:?}",
+                    loss["loss_seconds"]
+                ));
+            }
+        }
+    }
+    let measured = report
+        .stages
+        .iter()
+        .any(|s| s.stage == Stage::RecoveryPoints && s.finished);
+    if measured {
+        for (table, version) in arrived {
+            let proven = points
+                .and_then(|p| {
+                    p.pointer(&format!("/data_sets/sales/{table}/found/recovery_version"))
+                })
+                .and_then(Value::as_u64);
+            if proven != *version {
+                found.push(format!(
+                    "table {table} is complete at the standby up to version {version:?}, the run says {proven:?}"
+                ));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report() -> Report {
+        serde_json::from_value(json!({
+            "format_version": 1, "run": "r", "plan": "p", "mode": "failover", "attempts": 1, "outcome": "Completed",
+            "reason": "", "from": "primary", "target": "secondary", "verdict": null, "failing_since": null,
+            "begun_at": "2026-03-01T00:00:00Z", "committed_at": null, "closed_at": "2026-03-01T00:00:00Z",
+            "stages": [{"stage": "RecoveryPoints", "seconds": 1.0, "finished": true}], "rto_seconds": null,
+            "rpo": {"sales": 7, "lake": null}, "fenced": {}, "restored": {}, "unverified": [], "listed": [],
+            "decisions": [], "next": "",
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn another_loss_than_was_shown_and_another_version_than_arrived_are_broken_promises() {
+        let losses = |sales: Value, lake: Value| json!({"losses": [{"name": "sales", "loss_seconds": sales}, {"name": "lake", "loss_seconds": lake}]});
+        let points =
+            json!({"data_sets": {"sales": {"orders": {"found": {"recovery_version": 4}}}}});
+        let arrived = BTreeMap::from([("orders".to_owned(), Some(4))]);
+        let judge = |request: &Value, arrived: &BTreeMap<String, Option<u64>>| {
+            violations(Some(request), Some(&points), arrived, &report()).len()
+        };
+        assert_eq!(judge(&losses(json!(7), json!(null)), &arrived), 0);
+        assert_eq!(judge(&losses(json!(6), json!(null)), &arrived), 1);
+        assert_eq!(judge(&losses(json!(7), json!(1)), &arrived), 1);
+        assert_eq!(judge(&json!({"losses": []}), &arrived), 1);
+        for other in [Some(3), Some(5), None] {
+            let arrived = BTreeMap::from([("orders".to_owned(), other)]);
+            assert_eq!(judge(&losses(json!(7), json!(null)), &arrived), 1);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The data of a drill: Delta tables that are written in the primary's bucket, a marker object, and the S3 replication of both,
+//! played by copying. When the region dies some objects have arrived and some have not, in no order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws::buckets::Buckets;
+use recovery::site::Region;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::plan::{
+    NAME, PRIMARY_BUCKET, PRIMARY_REGION, SECONDARY_BUCKET, SECONDARY_REGION, TABLES, TABLES_PREFIX,
+};
+
+/// How often new objects are copied from the primary's bucket to the secondary's.
+const REPLICATE_EVERY: Duration = Duration::from_millis(700);
+/// Each table gets a commit with every second copy.
+const COMMIT_EVERY: u32 = 2;
+
+/// One table as the world knows it: what was written, and what of it has arrived.
+#[derive(Clone, Debug, Default)]
+struct Table {
+    /// Objects of each version: the commit and its data file.
+    versions: Vec<[String; 2]>,
+}
+
+/// What the world knows of its data.
+#[derive(Debug, Default)]
+struct Known {
+    tables: BTreeMap<&'static str, Table>,
+    contents: BTreeMap<String, Vec<u8>>,
+    arrived: BTreeSet<String>,
+    held: Vec<String>,
+}
+
+/// The data of both sites.
+pub struct Lake {
+    buckets: Arc<Buckets>,
+    known: Arc<Mutex<Known>>,
+    task: Option<(JoinHandle<()>, Arc<AtomicBool>)>,
+}
+
+impl Lake {
+    /// Begins to write and to replicate.
+    #[must_use]
+    pub fn start(buckets: Buckets) -> Self {
+        let buckets = Arc::new(buckets);
+        let known = Arc::<Mutex<Known>>::default();
+        let ends = Arc::<AtomicBool>::default();
+        let task = tokio::spawn({
+            let (buckets, known, ends) =
+                (Arc::clone(&buckets), Arc::clone(&known), Arc::clone(&ends));
+            async move {
+                let mut round = 0_u32;
+                while !ends.load(Ordering::SeqCst) {
+                    if round.is_multiple_of(COMMIT_EVERY) {
+                        for table in TABLES {
+                            commit(&buckets, &known, table).await;
+                        }
+                    }
+                    round = round.wrapping_add(1);
+                    let waiting = lock(&known, |known| known.waiting());
+                    for object in waiting {
+                        copy(&buckets, &known, &object).await;
+                    }
+                    copy_marker(&buckets).await;
+                    tokio::time::sleep(REPLICATE_EVERY).await;
+                }
+            }
+        });
+        Self {
+            buckets,
+            known,
+            task: Some((task, ends)),
+        }
+    }
+
+    /// The region dies in the middle of replication: of the first table a commit has arrived without its data file, of the
+    /// second a commit is missing and the next one is there.
+    pub async fn cut_off(&mut self) {
+        self.stop().await;
+        let [first, second] = TABLES;
+        for (table, arrives) in [
+            (first, [true, false]),
+            (second, [false, false]),
+            (second, [true, true]),
+        ] {
+            if let Some(objects) = commit(&self.buckets, &self.known, table).await {
+                for (object, arrives) in objects.into_iter().zip(arrives) {
+                    if arrives {
+                        copy(&self.buckets, &self.known, &object).await;
+                    } else {
+                        lock(&self.known, |known| known.held.push(object));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends writing and replication between two objects, never within one.
+    pub async fn stop(&mut self) {
+        if let Some((task, ends)) = self.task.take() {
+            ends.store(true, Ordering::SeqCst);
+            // A task that panicked has ended, too.
+            let _ = task.await;
+        }
+    }
+
+    /// The newest version of each table that is complete at the standby, by what was copied.
+    #[must_use]
+    pub fn complete_versions(&self) -> BTreeMap<String, Option<u64>> {
+        lock(&self.known, |known| {
+            let versions = known.tables.iter().map(|(name, table)| {
+                let complete = table
+                    .versions
+                    .iter()
+                    .take_while(|objects| objects.iter().all(|o| known.arrived.contains(o)))
+                    .count();
+                (
+                    (*name).to_owned(),
+                    u64::try_from(complete).ok().and_then(|n| n.checked_sub(1)),
+                )
+            });
+            versions.collect()
+        })
+    }
+}
+
+impl Known {
+    fn waiting(&self) -> Vec<String> {
+        let all = self
+            .tables
+            .values()
+            .flat_map(|t| t.versions.iter().flatten());
+        all.filter(|object| !self.arrived.contains(*object) && !self.held.contains(object))
+            .cloned()
+            .collect()
+    }
+}
+
+fn lock<R>(known: &Mutex<Known>, act: impl FnOnce(&mut Known) -> R) -> R {
+    act(&mut known.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Writes the next version of a table at the primary: its data file, then its commit. None if S3 did not take it.
+async fn commit(
+    buckets: &Buckets,
+    known: &Mutex<Known>,
+    table: &'static str,
+) -> Option<[String; 2]> {
+    let region = Region::new(PRIMARY_REGION);
+    let version = lock(known, |k| k.tables.entry(table).or_default().versions.len());
+    let now = jiff::Timestamp::now().as_millisecond();
+    let root = format!("{TABLES_PREFIX}/{table}");
+    let file = format!("part-{version:05}.parquet");
+    let (data, log) = (
+        format!("{root}/{file}"),
+        format!("{root}/_delta_log/{version:020}.json"),
+    );
+    let content = format!("rows of version {version}").into_bytes();
+    let mut actions: Vec<Value> = vec![
+        json!({"commitInfo": {"timestamp": now, "operation": "WRITE"}}),
+        json!({"add": {"path": file, "partitionValues": {}, "size": content.len(), "modificationTime": now, "dataChange": true}}),
+    ];
+    if version == 0 {
+        actions.push(json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}}));
+        actions.push(json!({"metaData": {"id": table, "format": {"provider": "parquet", "options": {}},
+            "schemaString": "{\"type\":\"struct\",\"fields\":[]}", "partitionColumns": [], "configuration": {}}}));
+    }
+    let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
+    let written = [
+        (data.clone(), content),
+        (log.clone(), lines.join("\n").into_bytes()),
+    ];
+    for (key, bytes) in written {
+        buckets
+            .put(&region, PRIMARY_BUCKET, &key, bytes.clone())
+            .await
+            .ok()?;
+        lock(known, |k| k.contents.insert(key, bytes));
+    }
+    let objects = [log, data];
+    lock(known, |k| {
+        let versions = &mut k.tables.entry(table).or_default().versions;
+        versions.push(objects.clone());
+    });
+    Some(objects)
+}
+
+/// One object arrives. A copy that fails is tried again in the next round, as replication does.
+async fn copy(buckets: &Buckets, known: &Mutex<Known>, object: &str) {
+    let Some(bytes) = lock(known, |k| k.contents.get(object).cloned()) else {
+        return;
+    };
+    let to = Region::new(SECONDARY_REGION);
+    if buckets
+        .put(&to, SECONDARY_BUCKET, object, bytes)
+        .await
+        .is_ok()
+    {
+        lock(known, |k| k.arrived.insert(object.to_owned()));
+    }
+}
+
+async fn copy_marker(buckets: &Buckets) {
+    let (from, to) = (Region::new(PRIMARY_REGION), Region::new(SECONDARY_REGION));
+    let key = format!("databricks-dr-marker/{NAME}/primary.json");
+    if let Ok(Some(bytes)) = buckets.get(&from, PRIMARY_BUCKET, &key).await {
+        let _ = buckets.put(&to, SECONDARY_BUCKET, &key, bytes).await;
+    }
+}
