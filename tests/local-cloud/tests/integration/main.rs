@@ -13,4 +13,6 @@ mod state_machine;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tables;
+#[cfg(test)]
 mod template;
