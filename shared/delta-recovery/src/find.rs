@@ -37,6 +37,15 @@ pub async fn find_tables(prefix: &Location) -> Result<Vec<String>, Error> {
 pub async fn source_state(location: &Location) -> Result<SourceState, Error> {
     let observed_at_ms = now_ms();
     let log = Log::list(location).await?;
+    state_of(location, &log, observed_at_ms).await
+}
+
+/// The newest version of a log that was listed.
+async fn state_of(
+    location: &Location,
+    log: &Log,
+    observed_at_ms: i64,
+) -> Result<SourceState, Error> {
     let version = log.newest().ok_or_else(|| Error::NotATable {
         location: location.address().to_owned(),
     })?;
@@ -44,7 +53,7 @@ pub async fn source_state(location: &Location) -> Result<SourceState, Error> {
     Ok(SourceState {
         version,
         timestamp_ms: source
-            .time_of(version, location, &log)
+            .time_of(version, location, log)
             .await
             .map(|(ms, _)| ms),
         observed_at_ms,
@@ -64,14 +73,15 @@ pub struct LogLag {
     pub lag_ms: Option<i64>,
 }
 
-/// Compares the logs of source and replica without looking at data files.
+/// Compares the logs of source and replica without looking at data files: one listing of each and one read.
 ///
 /// # Errors
 /// [`Error::StorageUnreadable`] if one side does not answer, [`Error::NotATable`] if the source has no log.
 pub async fn log_lag(source: &Location, replica: &Location) -> Result<LogLag, Error> {
-    let (state, theirs, ours) =
-        futures::join!(source_state(source), Log::list(source), Log::list(replica));
-    let (state, theirs, ours) = (state?, theirs?, ours?);
+    let observed_at_ms = now_ms();
+    let (theirs, ours) = futures::join!(Log::list(source), Log::list(replica));
+    let (theirs, ours) = (theirs?, ours?);
+    let state = state_of(source, &theirs, observed_at_ms).await?;
     let start = ours.commits.contains_key(&0).then_some(0);
     let base = ours.complete_checkpoints().next_back().or(start);
     let replica_version = base.map(|version| ours.run_end(version));
