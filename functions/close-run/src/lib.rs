@@ -1,12 +1,16 @@
 //! Ends a run: report, lock, cool-down, named outcome. Called by the state machine, and by EventBridge when an execution
 //! was stopped, timed out or broke before it could call.
 
+mod chart;
+mod gather;
+mod page;
+
 use aws::documents::Change;
 use aws::notices::{Audience, Notice};
 use aws::serve::parse;
 use aws::{Failure, Invocation, Ports, keys, metrics};
 use recovery::failure::FailureName;
-use recovery::report::{self, People, Report};
+use recovery::report::Report;
 use recovery::run::{Outcome, RunDocument, outcome_of};
 use recovery::site::{RunId, RunToken};
 use serde::{Deserialize, Serialize};
@@ -183,8 +187,9 @@ async fn close(
         })
         .await?;
     let fence_stands = state.fences.contains_key(&closed.from);
-    let report = make_report(
+    let report = gather::gather(
         ports,
+        plan.as_ref(),
         &closed,
         fence_stands,
         outcome,
@@ -204,6 +209,16 @@ async fn close(
             Ok(Change::Write(()))
         })
         .await?;
+    gather::remember(ports, &report).await?;
+    // A page that cannot be made is a pity; the run is closed all the same.
+    match page::render(&report) {
+        Ok(html) => {
+            ports
+                .put_text(&keys::of_run(&id, "report.html"), &html)
+                .await?;
+        }
+        Err(failure) => tracing::error!(%failure, "the report has no page"),
+    }
     if closed.told_at.is_none() {
         tell(ports, &report).await?;
         // Told first, noted then: a function that dies in between tells twice, never not at all.
@@ -216,30 +231,6 @@ async fn close(
     })
 }
 
-async fn make_report(
-    ports: &Ports,
-    run: &RunDocument,
-    fence_stands: bool,
-    outcome: Outcome,
-    reason: String,
-) -> Result<Report, Failure> {
-    let pages = ports.ledger(&run.run).await?;
-    let people = People {
-        decisions: ports.decisions(&run.run).await?,
-        views: ports.views(&run.run).await?,
-    };
-    let now = run.closed_at.unwrap_or_else(|| ports.now());
-    let mut report = report::make(run, &pages, people, fence_stands, outcome, reason, now);
-    if outcome == Outcome::Completed && !report.unverified.is_empty() {
-        report.reason = format!(
-            "{}; BUT {} objects are not as in the baseline, the report names them",
-            report.reason,
-            report.unverified.len()
-        );
-    }
-    Ok(report)
-}
-
 async fn tell(ports: &Ports, report: &Report) -> Result<(), Failure> {
     let completed = report.outcome == Outcome::Completed;
     let metric = if completed { 1.0 } else { 0.0 };
@@ -248,18 +239,6 @@ async fn tell(ports: &Ports, report: &Report) -> Result<(), Failure> {
         values.push(("RtoSeconds", rto, "Seconds"));
     }
     metrics::emit(&report.plan, &[], &values, ports.now());
-    let stages: Vec<String> = report
-        .stages
-        .iter()
-        .map(|s| {
-            format!(
-                "  {:?}: {} s{}",
-                s.stage,
-                s.seconds,
-                if s.finished { "" } else { " (not done)" }
-            )
-        })
-        .collect();
     ports
         .notices
         .publish(Notice {
@@ -274,17 +253,7 @@ async fn tell(ports: &Ports, report: &Report) -> Result<(), Failure> {
                 report.run,
                 report.outcome.as_str()
             ),
-            message: format!(
-                "{}: {}\n\nNext: {}\n\nRTO: {}\nStages:\n{}\n\nReport: runs/{}/report.json\n",
-                report.outcome.as_str(),
-                report.reason,
-                report.next,
-                report
-                    .rto_seconds
-                    .map_or_else(|| "not reached".to_owned(), |s| format!("{s} s")),
-                stages.join("\n"),
-                report.run
-            ),
+            message: report.markdown(),
         })
         .await
 }

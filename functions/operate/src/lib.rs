@@ -7,7 +7,7 @@ mod url;
 
 use aws::notices::{Audience, Notice};
 use aws::serve::parse;
-use aws::{Failure, Invocation, Ports};
+use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
 use recovery::approval::{ApprovalId, Choice, Door};
 use recovery::failure::FailureName;
@@ -316,7 +316,8 @@ async fn record(
 ) -> Result<(), Failure> {
     let at = ports.now();
     let key = format!(
-        "acts/{:015}-{}.json",
+        "{}{:015}-{}.json",
+        keys::ACTS,
         at.as_millisecond(),
         invocation.request_id
     );

@@ -3,11 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use aws::store::Written;
 use aws::{Failure, Ports, keys};
 use delta_recovery::{RecoveryPoint, RepairScripts, StandbyTable, repair_scripts};
 use jiff::Timestamp;
-use recovery::failure::FailureName;
 use recovery::plan::Plan;
 use recovery::replication::ReplicationStatus;
 use recovery::run::{Repair, RunDocument, Stage};
@@ -16,9 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::book::TableRecord;
 use crate::status::{Groups, Measured};
-
-/// How often another writer may be faster.
-const ATTEMPTS: u32 = 5;
 
 /// `runs/<id>/recovery-points.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,8 +72,8 @@ pub(crate) async fn freeze(
             keys::of_run(run, "repair/1-move-aside.sh"),
             keys::of_run(run, "repair/2-restore.sql"),
         );
-        write_text(ports, &shell, &scripts.shell).await?;
-        write_text(ports, &sql, &scripts.sql).await?;
+        ports.put_text(&shell, &scripts.shell).await?;
+        ports.put_text(&sql, &scripts.sql).await?;
         Some(Repair {
             shell,
             sql,
@@ -171,22 +166,4 @@ fn scripts(
 fn joined(prefix: &str, path: &str) -> String {
     let parts = [prefix, path].into_iter().filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("/")
-}
-
-/// Writes a text, replacing that of an earlier attempt.
-async fn write_text(ports: &Ports, key: &str, text: &str) -> Result<(), Failure> {
-    for _ in 0..ATTEMPTS {
-        let bytes = text.as_bytes().to_vec();
-        let written = match ports.store.get(key).await? {
-            Some(stored) => ports.store.replace(key, bytes, &stored.tag).await?,
-            None => ports.store.create(key, bytes).await?,
-        };
-        if written == Written::Done {
-            return Ok(());
-        }
-    }
-    Err(Failure::new(
-        FailureName::Conflict,
-        format!("{key} was changed by others {ATTEMPTS} times in a row; try again"),
-    ))
 }

@@ -6,12 +6,12 @@ use aws::{Failure, Invocation, Ports, keys};
 use databricks::{Statement, StatementState, WarehouseId, Workspace, Writer};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 use recovery::inventory::Inventory;
 use recovery::kind::Kind;
 use recovery::plan::{Plan, StatementCheck};
 use recovery::run::{Stage, ValidationAnswer};
 use recovery::site::{RunId, RunToken, SiteLabel};
+use recovery::validation::{Check, ValidationDocument};
 use serde::{Deserialize, Serialize};
 use sites::{Depth, Purpose, Role, connect_to, failure_at, frozen_url, read_inventory};
 
@@ -32,32 +32,6 @@ pub struct Answer {
     pub answer: ValidationAnswer,
     /// In words.
     pub reason: String,
-}
-
-/// One check.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Check {
-    /// What was checked.
-    pub name: String,
-    /// Whether it held.
-    pub passed: bool,
-    /// Seconds it took.
-    pub seconds: f64,
-    /// What was seen.
-    pub detail: String,
-}
-
-/// `runs/<id>/validation.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ValidationDocument {
-    /// Always 1.
-    pub format_version: u32,
-    /// When.
-    pub checked_at: Timestamp,
-    /// Where.
-    pub site: SiteLabel,
-    /// Every check.
-    pub checks: Vec<Check>,
 }
 
 /// Runs all checks, also after one has failed: a person wants to see all that is broken.

@@ -115,6 +115,27 @@ impl Ports {
         .await
     }
 
+    /// Writes a text for people, replacing what was there.
+    ///
+    /// # Errors
+    /// `Conflict`, or what the store said.
+    pub async fn put_text(&self, key: &str, text: &str) -> Result<(), Failure> {
+        for _ in 0..SWAP_ATTEMPTS {
+            let bytes = text.as_bytes().to_vec();
+            let written = match self.store.get(key).await? {
+                Some(stored) => self.store.replace(key, bytes, &stored.tag).await?,
+                None => self.store.create(key, bytes).await?,
+            };
+            if written == Written::Done {
+                return Ok(());
+            }
+        }
+        Err(Failure::new(
+            FailureName::Conflict,
+            format!("{key} was changed by others {SWAP_ATTEMPTS} times in a row; try again"),
+        ))
+    }
+
     /// The plan, checked.
     ///
     /// # Errors

@@ -42,6 +42,11 @@ pub fn incident(id: &RunId) -> String {
     format!("incidents/{id}.json")
 }
 
+/// What is kept of every run.
+pub const HISTORY: &str = "reports/history.json";
+/// Every act by command line.
+pub const ACTS: &str = "acts/";
+
 /// A document of a run.
 #[must_use]
 pub fn of_run(run: &RunId, name: &str) -> String {

@@ -19,4 +19,5 @@ pub mod run;
 pub mod signals;
 pub mod site;
 pub mod state;
+pub mod validation;
 pub mod verdict;

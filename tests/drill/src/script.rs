@@ -459,7 +459,7 @@ impl Drill<'_> {
                 outcome.as_str()
             ));
         }
-        let path = self.save_report(report.as_ref())?;
+        let path = self.save_report(run, report.as_ref()).await?;
         Ok(Summary {
             scenario: self.options.scenario.name(),
             outcome,
@@ -521,17 +521,7 @@ impl Drill<'_> {
         {
             pages.extend(self.world.read(&key).await?);
         }
-        let now = jiff::Timestamp::now();
-        Ok(recovery::report::make(
-            &document,
-            &pages,
-            recovery::report::People::default(),
-            true,
-            Outcome::Completed,
-            String::new(),
-            now,
-        )
-        .fenced)
+        Ok(recovery::report::fenced(&document, &pages))
     }
 
     /// What the stored state and the parameters promise whatever the outcome.
@@ -582,13 +572,23 @@ impl Drill<'_> {
         Ok(found)
     }
 
-    fn save_report(&self, report: Option<&Report>) -> Result<Option<PathBuf>, DrillError> {
+    async fn save_report(
+        &self,
+        run: &str,
+        report: Option<&Report>,
+    ) -> Result<Option<PathBuf>, DrillError> {
         let Some(report) = report else {
             return Ok(None);
         };
         let path: &Path = &self.options.out.join("report.json");
         let text = serde_json::to_vec_pretty(report).unwrap_or_default();
         std::fs::write(path, text).map_err(DrillError::file(path))?;
+        use aws::store::Store;
+        let key = aws::keys::of_run(&recovery::site::RunId::new(run), "report.html");
+        if let Some(page) = self.world.store().get(&key).await? {
+            let path: &Path = &self.options.out.join("report.html");
+            std::fs::write(path, page.bytes).map_err(DrillError::file(path))?;
+        }
         Ok(Some(path.to_owned()))
     }
 }

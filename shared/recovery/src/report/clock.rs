@@ -1,0 +1,115 @@
+//! Where the time of a run went, in the words in which objectives are asked for.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::run::{RunDocument, Stage};
+
+/// Seconds of a run by phase, over all attempts. Their sum is at most the RTO: what lies between two attempts is in none of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Clock {
+    /// From the first failed signal to the beginning of the run. None if no failure was seen.
+    pub detect: Option<f64>,
+    /// Evidence, readiness, and the people's answer.
+    pub decide: f64,
+    /// The fence, and the second look at the target.
+    pub fence: f64,
+    /// Pools, clusters, warehouses, concurrency, one-time runs, schedules.
+    pub activate: f64,
+    /// Proving that the target works.
+    pub validate: f64,
+    /// The commit, pointers and URLs.
+    pub switch: f64,
+}
+
+impl Clock {
+    /// The phases of a run; a stage that is not done counts up to `now`.
+    #[must_use]
+    pub fn of(run: &RunDocument, now: Timestamp) -> Self {
+        let seconds: BTreeMap<Stage, f64> = stage_seconds(run, now)
+            .into_iter()
+            .map(|s| (s.stage, s.seconds))
+            .collect();
+        let sum = |stages: &[Stage]| {
+            let all = stages.iter().filter_map(|stage| seconds.get(stage));
+            rounded(all.sum())
+        };
+        Self {
+            detect: run
+                .evidence
+                .failing_since
+                .map(|since| between(since, run.begun_at)),
+            decide: sum(&[
+                Stage::Begin,
+                Stage::RecoveryPoints,
+                Stage::Readiness,
+                Stage::Approval,
+            ]),
+            fence: sum(&[Stage::Fence, Stage::Recheck]),
+            activate: sum(&[
+                Stage::Pools,
+                Stage::Compute,
+                Stage::JobConcurrency,
+                Stage::OneTimeRuns,
+                Stage::Schedules,
+            ]),
+            validate: sum(&[Stage::Validation]),
+            switch: sum(&[Stage::Commit, Stage::Endpoints]),
+        }
+    }
+
+    /// The phases in order, with their names.
+    #[must_use]
+    pub fn phases(&self) -> [(&'static str, Option<f64>); 6] {
+        [
+            ("detect", self.detect),
+            ("decide", Some(self.decide)),
+            ("fence", Some(self.fence)),
+            ("activate", Some(self.activate)),
+            ("validate", Some(self.validate)),
+            ("switch", Some(self.switch)),
+        ]
+    }
+}
+
+/// Time of a stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StageSeconds {
+    /// The stage.
+    pub stage: Stage,
+    /// Seconds, up to now for one that is not done.
+    pub seconds: f64,
+    /// Whether it was done.
+    pub finished: bool,
+}
+
+/// Seconds from one moment to another, to the millisecond.
+pub(super) fn between(from: Timestamp, to: Timestamp) -> f64 {
+    rounded(to.duration_since(from).as_secs_f64())
+}
+
+fn rounded(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// Seconds per stage, over all attempts, in the order of the stages.
+pub(super) fn stage_seconds(run: &RunDocument, now: Timestamp) -> Vec<StageSeconds> {
+    let mut by_stage: BTreeMap<Stage, (f64, bool)> = BTreeMap::new();
+    for record in &run.stages {
+        let entry = by_stage.entry(record.stage).or_default();
+        entry.0 += between(record.started_at, record.finished_at.unwrap_or(now));
+        entry.1 |= record.finished_at.is_some();
+    }
+    by_stage
+        .into_iter()
+        .map(|(stage, (seconds, finished))| StageSeconds {
+            stage,
+            seconds: rounded(seconds),
+            finished,
+        })
+        .collect()
+}

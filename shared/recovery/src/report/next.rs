@@ -1,0 +1,46 @@
+//! What to do after a run, in words.
+
+use crate::run::{Outcome, RunDocument};
+
+pub(super) fn next_step(run: &RunDocument, outcome: Outcome, fence_stands: bool) -> String {
+    let step = step_after(run, outcome);
+    if fence_stands && run.committed_at.is_none() {
+        format!(
+            "THE {} SITE IS ACTIVE AND FENCED: what it runs stays paused until this run completes, or until somebody lifts the \
+             fence (operate `unfence`) and restores by hand what the ledger names. {step}",
+            run.from.as_str().to_uppercase()
+        )
+    } else {
+        step
+    }
+}
+
+fn step_after(run: &RunDocument, outcome: Outcome) -> String {
+    let resume = format!(
+        "start the state machine with {{\"mode\":\"resume\",\"run\":\"{}\"}}",
+        run.run
+    );
+    match outcome {
+        Outcome::Completed => {
+            let repair = run.evidence.repair.as_ref();
+            format!(
+                "{}the fence on the {} site stands until an operator lifts it; shutdown-site watches it on its schedule",
+                repair.map_or_else(String::new, |r| format!("{}. Then: ", r.in_words())),
+                run.from
+            )
+        }
+        Outcome::Abandoned => "nothing; the lock is free".to_owned(),
+        Outcome::Declined | Outcome::ApprovalExpired => format!("to ask again, {resume}"),
+        Outcome::NotReady => format!("repair what is named, then {resume}"),
+        Outcome::FenceUnverified => format!(
+            "see runs/{}/ledger for what is still live; then {resume}",
+            run.run
+        ),
+        Outcome::ValidationFailed => {
+            format!("repair the target, then {resume}; the fence stands meanwhile")
+        }
+        Outcome::Preempted | Outcome::Stopped | Outcome::Failed => {
+            format!("when the cause is gone, {resume}")
+        }
+    }
+}
