@@ -5,6 +5,7 @@ mod fence;
 mod key;
 mod url;
 
+use aws::http::{HttpAnswer, HttpRequest};
 use aws::notices::{Audience, Notice};
 use aws::serve::parse;
 use aws::{Failure, Invocation, Ports, keys};
@@ -124,7 +125,7 @@ pub enum Reply {
     /// To an invoke.
     Plain(Answer),
     /// To a request to the function URL.
-    Http(url::HttpAnswer),
+    Http(HttpAnswer),
 }
 
 /// An act as it is recorded: what was asked, by whom and why.
@@ -145,7 +146,7 @@ pub async fn handle(
     ports: &Ports,
     invocation: &Invocation,
 ) -> Result<Reply, Failure> {
-    if url::is_http(&event.0) {
+    if HttpRequest::is_one(&event.0) {
         let request = url::read(&event.0);
         let result = match request {
             Ok((act, door)) => perform(&act, &door, ports, invocation).await,

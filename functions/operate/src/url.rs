@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 
 use aws::Failure;
+use aws::http::{BadBody, HttpAnswer, HttpRequest};
 use aws::serve::parse;
 use recovery::approval::Door;
 use recovery::failure::FailureName;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{Act, Answer, invalid};
@@ -18,82 +18,30 @@ use crate::{Act, Answer, invalid};
 /// No act is longer than this, bytes.
 const LONGEST_BODY: usize = 16 * 1024;
 
-/// What the URL answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct HttpAnswer {
-    status_code: u16,
-    headers: BTreeMap<&'static str, &'static str>,
-    body: String,
-}
-
-/// What we need of an event of payload format 2.0.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HttpEvent {
-    request_context: Context,
-    #[serde(default)]
-    body: Option<String>,
-    #[serde(default)]
-    is_base64_encoded: bool,
-}
-
-#[derive(Deserialize)]
-struct Context {
-    http: Http,
-    #[serde(default)]
-    authorizer: Option<Authorizer>,
-}
-
-#[derive(Deserialize)]
-struct Http {
-    method: String,
-}
-
-#[derive(Deserialize)]
-struct Authorizer {
-    iam: Option<Iam>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Iam {
-    user_arn: String,
-}
-
-/// Whether the function was called by its URL.
-pub(crate) fn is_http(event: &Value) -> bool {
-    event.pointer("/requestContext/http").is_some()
-}
-
 /// The act, and who sends it.
 ///
 /// # Errors
 /// `InvalidEvent`; `AccessDenied` without a principal.
 pub(crate) fn read(event: &Value) -> Result<(Act, Door), Failure> {
-    let event: HttpEvent = parse(event.clone())?;
-    if event.request_context.http.method != "POST" {
+    let request = HttpRequest::read(event.clone())?;
+    if request.method() != "POST" {
         return Err(invalid("an act is a POST"));
     }
-    let iam = event.request_context.authorizer.and_then(|a| a.iam);
-    let principal = iam
-        .map(|iam| iam.user_arn)
-        .filter(|arn| arn.starts_with("arn:"))
+    let principal = request
+        .principal()
         .ok_or_else(|| {
             Failure::new(
                 FailureName::AccessDenied,
                 "the request is not signed by an IAM principal",
             )
-        })?;
-    let body = event.body.unwrap_or_default();
-    if event.is_base64_encoded {
-        return Err(invalid(
-            "send the act as text: Content-Type: application/json",
-        ));
-    }
-    if body.len() > LONGEST_BODY {
-        return Err(invalid(format!("an act is at most {LONGEST_BODY} bytes")));
-    }
+        })?
+        .to_owned();
+    let body = request.text(LONGEST_BODY).map_err(|bad| {
+        invalid(match bad {
+            BadBody::TooLong => format!("an act is at most {LONGEST_BODY} bytes"),
+            BadBody::NoText => "the body is no text".to_owned(),
+        })
+    })?;
     let body: Value =
         serde_json::from_str(&body).map_err(|e| invalid(format!("the body is no JSON: {e}")))?;
     Ok((parse(body)?, Door::Iam { principal }))
@@ -120,8 +68,8 @@ pub(crate) fn answer(result: Result<Answer, Failure>) -> HttpAnswer {
     HttpAnswer {
         status_code,
         headers: BTreeMap::from([
-            ("content-type", "application/json"),
-            ("cache-control", "no-store"),
+            ("content-type", "application/json".to_owned()),
+            ("cache-control", "no-store".to_owned()),
         ]),
         body,
     }

@@ -1,8 +1,6 @@
 //! Asks a human, reminds, escalates, and answers what the decision document says. Idempotent: the documents in the store
 //! decide what the next call does.
 
-mod message;
-
 use aws::notices::{Audience, Notice};
 use aws::{Failure, Invocation, Ports, keys};
 use recovery::approval::{
@@ -56,7 +54,8 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
         ports.now(),
     );
     match step {
-        Step::Open { request, void } => {
+        Step::Open { mut request, void } => {
+            request.forecast = Some(ports.forecast(&plan, &run).await);
             if !ports.open_request(&request, stored.as_ref()).await? {
                 return Ok(told(
                     ApprovalAnswer::Pending,
@@ -94,33 +93,26 @@ async fn losses(ports: &Ports, plan: &Plan, run: &RunDocument) -> Result<Vec<Los
 async fn tell(
     ports: &Ports,
     asked: &Asked<'_>,
-    request: Request,
+    mut request: Request,
     telling: Telling,
 ) -> Result<Answer, Failure> {
-    let (audience, what, done) = match telling {
-        Telling::Ask => (Audience::Managers, "approve or decline", "asked"),
-        Telling::Remind => (
-            Audience::Managers,
-            "reminder: approve or decline",
-            "reminded",
-        ),
+    let (audience, occasion, done) = match telling {
+        Telling::Ask => (Audience::Managers, "", "asked"),
+        Telling::Remind => (Audience::Managers, "reminder", "reminded"),
         Telling::Escalate => (
             Audience::Escalation,
-            "nobody has answered: approve or decline",
+            "nobody has answered",
             "escalated",
         ),
     };
-    let (plan, run) = (asked.plan, asked.run);
-    let readiness = ports
-        .read(&keys::of_run(&run.run, "readiness.json"))
-        .await?;
+    // Who is asked now stands in this very message, beside those who were asked before.
+    for listener in ports.listeners(audience).await {
+        if !request.told.contains(&listener) {
+            request.told.push(listener);
+        }
+    }
     ports
-        .notices
-        .publish(Notice {
-            audience,
-            subject: format!("[{}] {:?} to {}: {what}", plan.name, run.mode, run.target),
-            message: message::text(plan, run, &request, readiness.as_ref()),
-        })
+        .ask(asked.plan, asked.run, &request, audience, occasion)
         .await?;
     let now = ports.now();
     let stored = ports.request(&request.run, &request.question).await?;

@@ -32,6 +32,8 @@ pub struct Environment {
     pub users_topic: String,
     /// `STATE_MACHINE_ARN`: only the probe has it.
     pub state_machine: Option<String>,
+    /// `APPROVAL_PAGE_URL`: only those who ask have it, and only if there is a page.
+    pub page_url: Option<String>,
 }
 
 impl Environment {
@@ -58,6 +60,7 @@ impl Environment {
             escalation_topic: required("ESCALATION_TOPIC_ARN")?,
             users_topic: required("USERS_TOPIC_ARN")?,
             state_machine: variable("STATE_MACHINE_ARN").filter(|arn| !arn.is_empty()),
+            page_url: variable("APPROVAL_PAGE_URL").filter(|url| !url.is_empty()),
         })
     }
 }

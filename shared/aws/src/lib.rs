@@ -1,11 +1,13 @@
 //! Ports of the functions and their AWS adapters. Each port has an in-memory twin, so a handler is tested without AWS.
 
 pub mod approvals;
+pub mod asking;
 pub mod buckets;
 pub mod documents;
 pub mod environment;
 pub mod executions;
 pub mod failure;
+pub mod http;
 pub mod keys;
 pub mod losses;
 pub mod metrics;

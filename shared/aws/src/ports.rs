@@ -35,6 +35,8 @@ pub struct Ports {
     pub clock: Clock,
     /// Randomness of the operating system.
     pub random: Random,
+    /// The address of the page, if there is one.
+    pub page_url: Option<String>,
 }
 
 impl Ports {
@@ -60,6 +62,7 @@ impl Ports {
             )),
             clock: Arc::new(Timestamp::now),
             random: Arc::new(os_random),
+            page_url: environment.page_url.clone(),
         };
         Ok((ports, environment, config))
     }
@@ -84,6 +87,7 @@ impl Ports {
             notices: Arc::new(notices.clone()),
             clock,
             random: counter(),
+            page_url: Some("https://page.example/".to_owned()),
         };
         (ports, store, parameters, notices)
     }

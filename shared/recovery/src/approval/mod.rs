@@ -5,15 +5,25 @@
 //! 2. [`decision`]: who decided what, through which door, and the one rule by which a decision counts;
 //! 3. [`standing`]: whether a request can still be answered;
 //! 4. [`progress`]: ask, remind, escalate, expire;
-//! 5. [`view`]: who looked at the page.
+//! 5. [`brief`]: what people are shown, [`forecast`]: how long it would take, [`message`]: both on a phone;
+//! 6. [`link`]: the signed links to the page;
+//! 7. [`view`]: who looked at the page.
 
+pub mod brief;
 pub mod decision;
+pub mod forecast;
+pub mod link;
+pub mod message;
 pub mod progress;
 pub mod request;
 pub mod standing;
 pub mod view;
 
+pub use brief::{Brief, Known};
 pub use decision::{Choice, Decision, Decisions, Door, End, Receipt, Wish, record};
+pub use forecast::{Forecast, forecast};
+pub use link::{LinkKeys, LinkRefusal};
+pub use message::{Message, message};
 pub use progress::{ApprovalAnswer, Step, Telling, next};
 pub use request::{Address, ApprovalId, Asked, Loss, Override, Question, Request};
 pub use standing::{Standing, standing};

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::APPROVAL_FORMAT;
+use super::{APPROVAL_FORMAT, Forecast};
 use crate::plan::{Plan, Seconds};
 use crate::replication::PredictedLoss;
 use crate::run::RunDocument;
@@ -272,6 +272,9 @@ pub struct Request {
     pub escalated_at: Option<Timestamp>,
     /// Who was asked: the topics' subscribers, shortened.
     pub told: Vec<String>,
+    /// How long it would take, as it was shown.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
 }
 
 /// `approvals/<id>.json`: leads from an opaque id to its request.
@@ -418,6 +421,7 @@ impl<'a> Asked<'a> {
             reminded_at: now,
             escalated_at: None,
             told: Vec::new(),
+            forecast: None,
         }
     }
 

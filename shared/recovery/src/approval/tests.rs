@@ -11,11 +11,11 @@ use crate::site::{PlanName, RunId, SiteLabel};
 use crate::state::{Fence, State};
 use crate::verdict::Verdict;
 
-fn at(second: i64) -> Timestamp {
+pub(super) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn plan(required: u32) -> Plan {
+pub(super) fn plan(required: u32) -> Plan {
     let mut plan = Plan::parse(include_bytes!("../../../../infra/plan.example.json")).unwrap();
     plan.approval = serde_json::from_value(json!({
         "expires_after_seconds": 100, "remind_every_seconds": 20, "escalate_after_seconds": 50,
@@ -25,7 +25,7 @@ fn plan(required: u32) -> Plan {
     plan
 }
 
-fn run(actionable: bool) -> RunDocument {
+pub(super) fn run(actionable: bool) -> RunDocument {
     serde_json::from_value(json!({
         "format_version": 1, "run": "r", "plan": "lakehouse", "mode": "failover", "attempt": 1, "token": "t", "epoch": 0,
         "from": "primary", "target": "secondary", "begun_at": at(0),
@@ -39,7 +39,7 @@ fn run(actionable: bool) -> RunDocument {
     .unwrap()
 }
 
-fn loss(seconds: Option<i64>) -> Vec<Loss> {
+pub(super) fn loss(seconds: Option<i64>) -> Vec<Loss> {
     vec![Loss {
         name: "lake".into(),
         loss_seconds: seconds,
@@ -49,6 +49,12 @@ fn loss(seconds: Option<i64>) -> Vec<Loss> {
 
 fn id(number: u128) -> ApprovalId {
     ApprovalId::from_bits(number)
+}
+
+/// A request that asks for nothing beyond the plan's rules.
+pub(super) fn request(number: u128) -> Request {
+    let (plan, run) = (plan(1), run(true));
+    Asked::start(&plan, &run, loss(Some(10))).request(id(number), at(0))
 }
 
 fn wish(decision: Choice, via: Door, accepted: Vec<Override>) -> Wish {

@@ -9,7 +9,7 @@
 
 mod instance;
 mod server;
-mod url;
+pub mod url;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;

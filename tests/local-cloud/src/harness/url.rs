@@ -1,6 +1,7 @@
 //! Function URLs: each has a port of its own and invokes its function with an event of payload format 2.0.
 //!
-//! Text bodies only, and no check of who asks: this is loopback.
+//! A body is handed over as Lambda does: text for text and JSON, base64 for all else, forms included. No check of who asks: this
+//! is loopback, so a URL that wants a signature names no principal.
 
 use std::sync::{Arc, Weak};
 
@@ -9,6 +10,8 @@ use axum::body::to_bytes;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
@@ -52,8 +55,8 @@ async fn answer(door: Door, request: Request) -> Response {
     };
     let Some(event) = event(request).await else {
         return failed(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "only text bodies up to 6 MB are supported here",
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "a header is no text, or the body has more than 6 MB",
         );
     };
     let arguments =
@@ -70,9 +73,17 @@ async fn answer(door: Door, request: Request) -> Response {
     respond(result.get("payload").unwrap_or(&Value::Null))
 }
 
-async fn event(request: Request) -> Option<Value> {
+/// The event for a request; nothing if Lambda would refuse it.
+pub async fn event(request: Request) -> Option<Value> {
     let (parts, body) = request.into_parts();
-    let body = String::from_utf8(to_bytes(body, 6 * 1024 * 1024).await.ok()?.to_vec()).ok()?;
+    let bytes = to_bytes(body, 6 * 1024 * 1024).await.ok()?.to_vec();
+    let content = parts.headers.get("content-type");
+    let content = content.and_then(|value| value.to_str().ok());
+    let (body, base64) = match (is_text(content.unwrap_or_default()), bytes) {
+        (true, bytes) => (String::from_utf8(bytes).ok()?, false),
+        (false, bytes) if bytes.is_empty() => (String::new(), false),
+        (false, bytes) => (STANDARD.encode(bytes), true),
+    };
     let mut headers = Map::new();
     let mut cookies = Vec::new();
     for (name, value) in &parts.headers {
@@ -123,8 +134,14 @@ async fn event(request: Request) -> Option<Value> {
             "timeEpoch": now.as_millisecond(),
         },
         "body": body,
-        "isBase64Encoded": false,
+        "isBase64Encoded": base64,
     }))
+}
+
+fn is_text(content_type: &str) -> bool {
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    kind.starts_with("text/")
+        || ["application/json", "application/javascript", "application/xml"].contains(&kind)
 }
 
 /// Decodes a part of a query string.
@@ -152,7 +169,8 @@ fn decoded(text: &str) -> String {
 }
 
 /// The function's answer as HTTP: an object with a statusCode, or any JSON as the body of a 200.
-fn respond(payload: &Value) -> Response {
+#[must_use]
+pub fn respond(payload: &Value) -> Response {
     let Some(status) = payload.get("statusCode").and_then(Value::as_u64) else {
         return ([("content-type", "application/json")], payload.to_string()).into_response();
     };
