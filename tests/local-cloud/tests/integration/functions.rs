@@ -150,6 +150,7 @@ async fn a_function_url_serves_its_function() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let response = client
         .post(format!("{url}runs/7?token=a%20b"))
+        .header("content-type", "application/x-www-form-urlencoded")
         .body("decision=approve")
         .send()
         .await
@@ -158,8 +159,9 @@ async fn a_function_url_serves_its_function() {
     let event: Value = response.json().await.unwrap();
     assert_eq!(
         (&event["rawPath"], &event["body"]),
-        (&json!("/runs/7"), &json!("decision=approve"))
+        (&json!("/runs/7"), &json!("ZGVjaXNpb249YXBwcm92ZQ=="))
     );
+    assert_eq!(event["isBase64Encoded"], true, "as Lambda hands over a form");
     assert_eq!(event["queryStringParameters"], json!({"token": "a b"}));
     assert_eq!(event["requestContext"]["http"]["method"], "POST");
     test.cloud.stop().await;
