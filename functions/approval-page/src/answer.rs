@@ -53,10 +53,7 @@ impl Answer {
                 "camera=(), geolocation=(), microphone=(), payment=()".to_owned(),
             ),
             ("referrer-policy", "no-referrer".to_owned()),
-            (
-                "strict-transport-security",
-                "max-age=31536000".to_owned(),
-            ),
+            ("strict-transport-security", "max-age=31536000".to_owned()),
             ("x-content-type-options", "nosniff".to_owned()),
             ("x-frame-options", "DENY".to_owned()),
             ("x-robots-tag", "noindex, nofollow".to_owned()),

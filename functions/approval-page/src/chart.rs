@@ -112,7 +112,9 @@ pub(crate) fn signals(observations: &[Observation], since: Option<Timestamp>) ->
             told.join("; ")
         ),
         rows,
-        line: since.filter(|since| *since >= first && *since <= last).map(x),
+        line: since
+            .filter(|since| *since >= first && *since <= last)
+            .map(x),
         ends: Some((clock(first), clock(last))),
         ends_y: end - BAND,
     })

@@ -115,7 +115,10 @@ mod tests {
     fn a_form_is_read_as_the_browser_sends_it() {
         let filled = read("nonce=n&decision=approve&who=Ada+L&why=it%27s+dark%0Ayes&plan=p&accept=0&accept=2&other=x").unwrap();
         assert_eq!(filled.decision, Some(Choice::Approve));
-        assert_eq!((filled.who.as_str(), filled.why.as_str()), ("Ada L", "it's dark\nyes"));
+        assert_eq!(
+            (filled.who.as_str(), filled.why.as_str()),
+            ("Ada L", "it's dark\nyes")
+        );
         assert_eq!(filled.accepted, BTreeSet::from([0, 2]));
     }
 

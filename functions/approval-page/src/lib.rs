@@ -12,7 +12,7 @@ use aws::approvals::Approval;
 use aws::http::HttpRequest;
 use aws::{Failure, Invocation, Ports};
 use recovery::approval::brief::one_line;
-use recovery::approval::{ApprovalId, Decisions, Door, LinkKeys, LinkRefusal, Standing, View};
+use recovery::approval::{ApprovalId, Door, LinkKeys, LinkRefusal, Standing, View};
 use recovery::failure::FailureName;
 use serde::Deserialize;
 use serde_json::Value;
@@ -54,7 +54,7 @@ impl Caller {
     }
 }
 
-/// A request that can still be decided, reached by a valid link.
+/// A request that is decided or can be, reached by a valid link.
 struct Opened {
     approval: Approval,
     keys: LinkKeys,
@@ -92,7 +92,8 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
 
 async fn show(request: &HttpRequest, ports: &Ports) -> Result<Answer, Failure> {
     let opened = match open(request, ports).await? {
-        Ok(opened) => opened,
+        Ok(opened) if opened.approval.end().is_none() => opened,
+        Ok(_) => return Ok(Answer::short(Short::Decided)),
         Err(short) => return Ok(Answer::short(short)),
     };
     if request.method() == "GET" {
@@ -101,7 +102,7 @@ async fn show(request: &HttpRequest, ports: &Ports) -> Result<Answer, Failure> {
     page::render(ports, &opened, form::Filled::default(), &[], 200).await
 }
 
-/// The request behind the link, if it can still be decided; else the page that says what is the matter, and nothing else.
+/// The request behind the link, if it is decided or can be; else the page that says what is the matter, and nothing else.
 async fn open(request: &HttpRequest, ports: &Ports) -> Result<Result<Opened, Short>, Failure> {
     let path = request.raw_path.strip_prefix('/').unwrap_or_default();
     if !LinkKeys::could_be(path) {
@@ -124,13 +125,13 @@ async fn open(request: &HttpRequest, ports: &Ports) -> Result<Result<Opened, Sho
     })
 }
 
-/// Why a request cannot be decided any more. The order is that of the rule by which decisions count.
+/// Why nobody can decide a request any more, if it is not that somebody has. The order is that of the rule by which decisions count.
 fn closed(approval: &Approval, id: &ApprovalId, ports: &Ports) -> Option<Short> {
     if approval.standing == Standing::Replaced || approval.request.id != *id {
         return Some(Short::Replaced);
     }
-    if approval.decisions.as_ref().and_then(Decisions::end).is_some() {
-        return Some(Short::Decided);
+    if approval.end().is_some() {
+        return None;
     }
     match approval.standing {
         Standing::Gone(_) => Some(Short::Gone),

@@ -8,10 +8,10 @@ use recovery::approval::{Brief, Choice, Request};
 use recovery::evidence::{FrozenEvidence, SiteEvidence};
 use recovery::site::SiteLabel;
 
+use crate::Opened;
 use crate::answer::{Answer, STYLE};
 use crate::chart::{self, Chart, WIDTH};
 use crate::form::{Filled, Problem};
-use crate::Opened;
 
 /// A fact with its name.
 struct Fact {
@@ -152,7 +152,11 @@ fn facts(brief: &Brief) -> Vec<Fact> {
         .map_or_else(|| "none".to_owned(), |v| v.to_string());
     let since = brief.failing_since.map_or_else(String::new, |since| {
         let ago = brief.asked_at.duration_since(since).as_secs().max(0);
-        format!(", since {} ({} when asked)", clock(since), duration(ago.unsigned_abs()))
+        format!(
+            ", since {} ({} when asked)",
+            clock(since),
+            duration(ago.unsigned_abs())
+        )
     });
     let mut facts = vec![
         Fact {
@@ -170,7 +174,11 @@ fn facts(brief: &Brief) -> Vec<Fact> {
                 name: "Target",
                 value: format!(
                     "{}: {}",
-                    if readiness.ready { "ready" } else { "NOT READY" },
+                    if readiness.ready {
+                        "ready"
+                    } else {
+                        "NOT READY"
+                    },
                     readiness.summary
                 ),
                 grave: !readiness.ready,

@@ -20,7 +20,12 @@ pub(crate) async fn decide(request: &HttpRequest, ports: &Ports) -> Result<Answe
         Err(short) => return Ok(Answer::short(short)),
     };
     let asked = &opened.approval.request;
+    // Of a decided request nothing is shown. Only a repeat of what was sent may go on, to read its own answer again.
+    let decided = opened.approval.end().is_some();
     if !opened.keys.accepts(asked, &filled.nonce, ports.now()) {
+        if decided {
+            return Ok(Answer::short(Short::Decided));
+        }
         let stale = Problem::new(
             "decide",
             "This page was open for too long, or was not opened by its link. Look at what it shows now, then send it again. Nothing was decided.",
@@ -35,6 +40,9 @@ pub(crate) async fn decide(request: &HttpRequest, ports: &Ports) -> Result<Answe
     }
     let problems = filled.problems(asked, &ports.plan_name);
     let Some(decision) = filled.decision.filter(|_| problems.is_empty()) else {
+        if decided {
+            return Ok(Answer::short(Short::Decided));
+        }
         return page::render(ports, &opened, filled, &problems, 422).await;
     };
     record(request, ports, &opened, filled, decision).await
@@ -126,7 +134,10 @@ async fn tell(ports: &Ports, asked: &Request, wish: &Wish) {
         .collect();
     let notice = Notice {
         audience: Audience::Managers,
-        subject: format!("[{}] {what}: {question} of run {}", ports.plan_name, asked.run),
+        subject: format!(
+            "[{}] {what}: {question} of run {}",
+            ports.plan_name, asked.run
+        ),
         message: format!(
             "{question} of run {} was {what}\nby {} ({})\nreason: {}\n{}",
             asked.run,

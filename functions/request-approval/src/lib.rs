@@ -99,11 +99,7 @@ async fn tell(
     let (audience, occasion, done) = match telling {
         Telling::Ask => (Audience::Managers, "", "asked"),
         Telling::Remind => (Audience::Managers, "reminder", "reminded"),
-        Telling::Escalate => (
-            Audience::Escalation,
-            "nobody has answered",
-            "escalated",
-        ),
+        Telling::Escalate => (Audience::Escalation, "nobody has answered", "escalated"),
     };
     // Who is asked now stands in this very message, beside those who were asked before.
     for listener in ports.listeners(audience).await {

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use recovery::approval::{
-    Address, ApprovalId, Decisions, Question, Receipt, Request, Standing, View, Views, Wish,
+    Address, ApprovalId, Decisions, End, Question, Receipt, Request, Standing, View, Views, Wish,
     record, standing,
 };
 use recovery::run::RunDocument;
@@ -29,9 +29,13 @@ impl Approval {
     /// Whether a decision could still count.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
-        self.standing == Standing::Open
-            && now < self.request.expires_at
-            && self.decisions.as_ref().and_then(Decisions::end).is_none()
+        self.standing == Standing::Open && now < self.request.expires_at && self.end().is_none()
+    }
+
+    /// How the request ended, if it has.
+    #[must_use]
+    pub fn end(&self) -> Option<End> {
+        self.decisions.as_ref().and_then(Decisions::end)
     }
 }
 

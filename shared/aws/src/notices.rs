@@ -265,8 +265,7 @@ mod tests {
             short: "short".to_owned(),
             facts: "{}".to_owned(),
         };
-        let message: serde_json::Value =
-            serde_json::from_str(&structured("long", &forms)).unwrap();
+        let message: serde_json::Value = serde_json::from_str(&structured("long", &forms)).unwrap();
         assert_eq!(message["default"], "long");
         assert_eq!(message["sms"], "short");
         assert_eq!(message["sqs"], "{}");
@@ -283,8 +282,16 @@ mod tests {
         for (protocol, endpoint, told) in [
             ("email", "ada@example.com", "a***@example.com"),
             ("sms", "+15550100", "phone ***00"),
-            ("https", "https://user:pass@hooks.example/T0/secret", "https hooks.example"),
-            ("lambda", "arn:aws:lambda:us-west-2:1:function:chat", "lambda chat"),
+            (
+                "https",
+                "https://user:pass@hooks.example/T0/secret",
+                "https hooks.example",
+            ),
+            (
+                "lambda",
+                "arn:aws:lambda:us-west-2:1:function:chat",
+                "lambda chat",
+            ),
             ("email", "broken", "***"),
         ] {
             assert_eq!(shortened(protocol, endpoint), told);

@@ -158,7 +158,12 @@ impl Brief {
         Self {
             format_version: APPROVAL_FORMAT,
             question: request.question.name(),
-            title: title(&request.question, &place(run.from), &place(run.target), plan),
+            title: title(
+                &request.question,
+                &place(run.from),
+                &place(run.target),
+                plan,
+            ),
             plan: plan.name.clone(),
             run: run.run.clone(),
             mode: run.mode,
@@ -261,12 +266,20 @@ fn effects(question: &Question, run: &RunDocument) -> Vec<String> {
     let (from, target) = (run.from, run.target);
     match question {
         Question::Start => vec![
-            format!("{from} is fenced: what runs there is paused and stopped, as far as it can be reached"),
-            format!("{target} is brought up as {from} was: pools, clusters, warehouses; it must pass its checks"),
-            format!("then the commit makes {target} the active site, its schedules start, and the users are switched"),
+            format!(
+                "{from} is fenced: what runs there is paused and stopped, as far as it can be reached"
+            ),
+            format!(
+                "{target} is brought up as {from} was: pools, clusters, warehouses; it must pass its checks"
+            ),
+            format!(
+                "then the commit makes {target} the active site, its schedules start, and the users are switched"
+            ),
         ],
         Question::Validation { .. } => vec![
-            format!("the run may be resumed and will commit to {target} although these checks fail"),
+            format!(
+                "the run may be resumed and will commit to {target} although these checks fail"
+            ),
             "a check that fails beyond the ones named here stops it again".to_owned(),
         ],
         Question::Unfence { site, .. } => vec![
@@ -352,10 +365,7 @@ mod tests {
         assert!(brief.limits[0].contains("may still write"));
         assert!(brief.page_can_approve());
         assert!(
-            brief
-                .commands
-                .approve
-                .contains("\"decision\":\"approve\"")
+            brief.commands.approve.contains("\"decision\":\"approve\"")
                 && !brief.commands.approve.contains("confirm")
         );
     }

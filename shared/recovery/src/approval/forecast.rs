@@ -140,9 +140,11 @@ fn patience(plan: &Plan, run: &RunDocument, stage: Stage) -> f64 {
     match stage {
         Stage::Fence if is_silent(run) => seconds(plan.fence.proceed_when_unreachable_for_seconds),
         Stage::Fence => seconds(plan.fence.give_up_after_seconds),
-        Stage::Pools | Stage::Compute | Stage::JobConcurrency | Stage::OneTimeRuns | Stage::Schedules => {
-            seconds(plan.activation.give_up_after_seconds)
-        }
+        Stage::Pools
+        | Stage::Compute
+        | Stage::JobConcurrency
+        | Stage::OneTimeRuns
+        | Stage::Schedules => seconds(plan.activation.give_up_after_seconds),
         Stage::Validation => {
             let statements = u32::try_from(plan.validation.statements.len()).unwrap_or(u32::MAX);
             f64::from(statements) * seconds(plan.validation.statement_timeout_seconds)
@@ -194,7 +196,11 @@ mod tests {
         assert_eq!(found.at_least_seconds, 2527);
         assert_eq!(found.earlier_runs, 0);
         assert!(found.at_most_seconds > found.at_least_seconds);
-        assert!(found.basis.contains("12000 live objects"), "{}", found.basis);
+        assert!(
+            found.basis.contains("12000 live objects"),
+            "{}",
+            found.basis
+        );
     }
 
     #[test]

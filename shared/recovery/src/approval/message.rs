@@ -68,7 +68,10 @@ fn short(brief: &Brief) -> String {
         )
     }));
     lines.push(format!("Until {}", clock(brief.expires_at)));
-    let link = brief.link.as_deref().unwrap_or("By command line: see the mail or the runbook");
+    let link = brief
+        .link
+        .as_deref()
+        .unwrap_or("By command line: see the mail or the runbook");
     let mut text: String = lines
         .join("\n")
         .chars()
@@ -127,7 +130,11 @@ fn text(brief: &Brief) -> String {
     } else {
         list(&mut lines, "WHAT HAPPENS THEN", &brief.effects);
     }
-    list(&mut lines, "CANNOT BE UNDONE, FENCED OR KNOWN", &brief.limits);
+    list(
+        &mut lines,
+        "CANNOT BE UNDONE, FENCED OR KNOWN",
+        &brief.limits,
+    );
     lines.push(String::new());
     lines.push("BY COMMAND LINE (works without mail and web)".to_owned());
     lines.push(brief.commands.approve.clone());
@@ -148,7 +155,12 @@ fn details(brief: &Brief, lines: &mut Vec<String>) {
             .map(|(layer, status)| format!("- {layer}: {status}")),
     );
     lines.extend(brief.evidence.iter().map(|line| format!("- {line}")));
-    lines.extend(brief.why_not.iter().map(|line| format!("- not yet: {line}")));
+    lines.extend(
+        brief
+            .why_not
+            .iter()
+            .map(|line| format!("- not yet: {line}")),
+    );
     lines.push(format!("- vantages: {}", vantages(brief)));
     lines.extend(
         brief
@@ -192,7 +204,14 @@ pub fn verdict(brief: &Brief) -> String {
         format!(
             " since {} ({})",
             clock(since),
-            duration(brief.asked_at.duration_since(since).as_secs().max(0).unsigned_abs())
+            duration(
+                brief
+                    .asked_at
+                    .duration_since(since)
+                    .as_secs()
+                    .max(0)
+                    .unsigned_abs()
+            )
         )
     });
     format!("Verdict: {verdict}{since}")
@@ -202,7 +221,11 @@ fn target(brief: &Brief) -> String {
     match &brief.readiness {
         Some(readiness) => format!(
             "Target: {}, {}",
-            if readiness.ready { "ready" } else { "NOT READY" },
+            if readiness.ready {
+                "ready"
+            } else {
+                "NOT READY"
+            },
             readiness.summary
         ),
         None => "Target: not checked".to_owned(),

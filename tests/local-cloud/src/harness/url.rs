@@ -141,7 +141,12 @@ pub async fn event(request: Request) -> Option<Value> {
 fn is_text(content_type: &str) -> bool {
     let kind = content_type.split(';').next().unwrap_or_default().trim();
     kind.starts_with("text/")
-        || ["application/json", "application/javascript", "application/xml"].contains(&kind)
+        || [
+            "application/json",
+            "application/javascript",
+            "application/xml",
+        ]
+        .contains(&kind)
 }
 
 /// Decodes a part of a query string.

@@ -161,7 +161,10 @@ async fn a_function_url_serves_its_function() {
         (&event["rawPath"], &event["body"]),
         (&json!("/runs/7"), &json!("ZGVjaXNpb249YXBwcm92ZQ=="))
     );
-    assert_eq!(event["isBase64Encoded"], true, "as Lambda hands over a form");
+    assert_eq!(
+        event["isBase64Encoded"], true,
+        "as Lambda hands over a form"
+    );
     assert_eq!(event["queryStringParameters"], json!({"token": "a b"}));
     assert_eq!(event["requestContext"]["http"]["method"], "POST");
     test.cloud.stop().await;
