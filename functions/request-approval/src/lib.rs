@@ -2,7 +2,7 @@
 //! decide what the next call does.
 
 use aws::notices::{Audience, Notice};
-use aws::{Failure, Invocation, Ports, keys};
+use aws::{Failure, Invocation, Ports};
 use recovery::approval::{
     ApprovalAnswer, ApprovalId, Asked, Decisions, Loss, Request, Step, Telling, next,
 };

@@ -5,15 +5,12 @@ use recovery::evidence::FrozenEvidence;
 use recovery::failure::FailureName;
 use recovery::plan::Plan;
 use recovery::readiness::Readiness;
-use recovery::report::Report;
+use recovery::report::History;
 use recovery::run::RunDocument;
 use serde::Deserialize;
 
 use crate::notices::{Audience, Forms, Notice};
 use crate::{Failure, Ports, keys};
-
-/// The reports of so many runs are looked at for a forecast.
-const MOST_REPORTS: usize = 20;
 
 /// What is needed of the readiness document.
 #[derive(Deserialize)]
@@ -120,14 +117,9 @@ impl Ports {
         }
     }
 
-    /// How long the run would take. Reports that cannot be read are none.
+    /// How long the run would take. A history that cannot be read is none.
     pub async fn forecast(&self, plan: &Plan, run: &RunDocument) -> Forecast {
-        let mut reports = Vec::new();
-        let keys = self.store.list("runs/").await.unwrap_or_default();
-        let found = keys.iter().filter(|key| key.ends_with("/report.json"));
-        for key in found.rev().take(MOST_REPORTS) {
-            reports.extend(self.read::<Report>(key).await.ok().flatten());
-        }
-        forecast(plan, run, &reports)
+        let history: Option<History> = self.read(keys::HISTORY).await.ok().flatten();
+        forecast(plan, run, &history.unwrap_or_default())
     }
 }

@@ -305,6 +305,7 @@ fn limits(question: &Question, run: &RunDocument) -> Vec<String> {
             "model serving endpoints and apps of the old site are not stopped: nothing fences them"
                 .to_owned(),
         );
+        limits.extend(run.evidence.repair.as_ref().map(|repair| repair.in_words()));
     }
     if !matches!(question, Question::Unfence { .. }) {
         limits.push(

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kind::Kind;
 use crate::plan::Plan;
-use crate::report::Report;
+use crate::report::{History, PastRun};
 use crate::run::{Outcome, RunDocument, Stage};
 use crate::verdict::Verdict;
 
@@ -51,19 +51,21 @@ const fn writes_per_second(kind: Kind) -> f64 {
     }
 }
 
-/// The prediction. `earlier` are reports of earlier runs of this plan, in any order; only completed ones count.
+/// The prediction. Of the runs of the history only completed ones of the same mode count.
 #[must_use]
-pub fn forecast(plan: &Plan, run: &RunDocument, earlier: &[Report]) -> Forecast {
-    let earlier: Vec<&Report> = earlier
+pub fn forecast(plan: &Plan, run: &RunDocument, history: &History) -> Forecast {
+    let earlier: Vec<&PastRun> = history
+        .runs
         .iter()
-        .filter(|report| report.outcome == Outcome::Completed && report.run != run.run)
+        .filter(|past| past.outcome == Outcome::Completed && past.mode == run.mode)
+        .filter(|past| past.run != run.run)
         .collect();
     let (mut least, mut most) = (0.0_f64, 0.0_f64);
     for stage in STAGES {
         let floor = floor(plan, run, stage);
         let taken: Vec<f64> = earlier
             .iter()
-            .flat_map(|report| &report.stages)
+            .flat_map(|past| &past.stages)
             .filter(|s| s.stage == stage && s.finished)
             .map(|s| s.seconds)
             .collect();
@@ -159,27 +161,26 @@ mod tests {
 
     use super::*;
     use crate::approval::tests::{plan, run};
-    use crate::report::{People, make};
+    use crate::report::{HISTORY_FORMAT, StageSeconds};
+    use crate::run::Mode;
     use crate::site::RunId;
 
-    fn report(name: &str, outcome: Outcome, seconds: &[(Stage, i64)]) -> Report {
-        let mut earlier = run(true);
-        earlier.run = RunId::new(name);
-        let mut now = earlier.begun_at;
-        for (stage, seconds) in seconds {
-            earlier.enter(*stage, now);
-            now += jiff::SignedDuration::from_secs(*seconds);
-            earlier.finish(*stage, now);
-        }
-        make(
-            &earlier,
-            &[],
-            People::default(),
-            true,
+    fn past(name: &str, outcome: Outcome, seconds: &[(Stage, f64)]) -> PastRun {
+        PastRun {
+            run: RunId::new(name),
+            mode: Mode::Failover,
             outcome,
-            String::new(),
-            now,
-        )
+            closed_at: jiff::Timestamp::UNIX_EPOCH,
+            rto_seconds: None,
+            stages: seconds
+                .iter()
+                .map(|(stage, seconds)| StageSeconds {
+                    stage: *stage,
+                    seconds: *seconds,
+                    finished: true,
+                })
+                .collect(),
+        }
     }
 
     fn with_jobs(count: usize, verdict: Verdict) -> RunDocument {
@@ -191,7 +192,11 @@ mod tests {
 
     #[test]
     fn twelve_thousand_jobs_take_twenty_minutes_to_pause_and_as_long_to_restore() {
-        let found = forecast(&plan(1), &with_jobs(12_000, Verdict::ComputeDown), &[]);
+        let found = forecast(
+            &plan(1),
+            &with_jobs(12_000, Verdict::ComputeDown),
+            &History::default(),
+        );
         // 12,000 / 9.5 a second, twice.
         assert_eq!(found.at_least_seconds, 2527);
         assert_eq!(found.earlier_runs, 0);
@@ -206,7 +211,11 @@ mod tests {
     #[test]
     fn a_silent_site_costs_the_wait_of_the_plan_and_no_writes() {
         let plan = plan(1);
-        let found = forecast(&plan, &with_jobs(9_500, Verdict::RegionDown), &[]);
+        let found = forecast(
+            &plan,
+            &with_jobs(9_500, Verdict::RegionDown),
+            &History::default(),
+        );
         let wait = u64::from(plan.fence.proceed_when_unreachable_for_seconds.0);
         assert_eq!(found.at_least_seconds, wait + 1000);
     }
@@ -214,15 +223,18 @@ mod tests {
     #[test]
     fn earlier_completed_runs_narrow_it_and_others_do_not_count() {
         let (plan, run) = (plan(1), with_jobs(0, Verdict::RegionDown));
-        let all: Vec<(Stage, i64)> = STAGES.iter().map(|stage| (*stage, 10)).collect();
-        let slow: Vec<(Stage, i64)> = STAGES.iter().map(|stage| (*stage, 20)).collect();
-        let reports = [
-            report("a", Outcome::Completed, &all),
-            report("b", Outcome::Completed, &slow),
-            report("c", Outcome::Failed, &[(Stage::Compute, 9_999)]),
-            report("r", Outcome::Completed, &[(Stage::Compute, 9_999)]),
-        ];
-        let found = forecast(&plan, &run, &reports);
+        let all: Vec<(Stage, f64)> = STAGES.iter().map(|stage| (*stage, 10.0)).collect();
+        let slow: Vec<(Stage, f64)> = STAGES.iter().map(|stage| (*stage, 20.0)).collect();
+        let history = History {
+            format_version: HISTORY_FORMAT,
+            runs: vec![
+                past("a", Outcome::Completed, &all),
+                past("b", Outcome::Completed, &slow),
+                past("c", Outcome::Failed, &[(Stage::Compute, 9_999.0)]),
+                past("r", Outcome::Completed, &[(Stage::Compute, 9_999.0)]),
+            ],
+        };
+        let found = forecast(&plan, &run, &history);
         let wait = u64::from(plan.fence.proceed_when_unreachable_for_seconds.0);
         assert_eq!(found.earlier_runs, 2);
         assert_eq!(found.at_least_seconds, wait + 9 * 10);
