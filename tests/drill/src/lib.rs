@@ -2,16 +2,20 @@
 //! machine go through a disaster; the simulators' own records then tell whether the promises held.
 
 pub mod build;
+mod closing;
 pub mod data_promises;
 pub mod error;
 pub mod estate;
 pub mod lake;
 pub mod live;
+pub mod page;
+mod people;
 pub mod plan;
 pub mod progress;
 pub mod promises;
 pub mod scenario;
 pub mod script;
+pub mod secrets;
 pub mod summary;
 pub mod workspace;
 pub mod world;

@@ -26,6 +26,9 @@ struct Arguments {
     /// Print one JSON summary as the last line of standard output.
     #[arg(long)]
     json: bool,
+    /// You approve or decline, in a browser: the drill prints the link of the page and waits.
+    #[arg(long)]
+    interactive: bool,
     /// List the scenarios.
     #[arg(long)]
     list: bool,
@@ -91,6 +94,7 @@ async fn drill(arguments: &Arguments, progress: &Progress) -> Result<drill::Summ
         out,
         root,
         binaries,
+        interactive: arguments.interactive,
     };
     drill::run(&options, progress).await
 }

@@ -14,6 +14,8 @@ pub enum Scenario {
     FailoverStillRunning,
     /// The same, but more data is lost than the objective allows; the approver accepts it by name.
     LossAboveObjective,
+    /// A mail scanner follows every link of the request; then a person approves on the page.
+    ApprovedOnThePage,
     /// A job of the baseline does not exist at the standby.
     MissingJob,
     /// A statement of the plan fails at the target.
@@ -53,6 +55,9 @@ impl Scenario {
             Self::LossAboveObjective => {
                 "more data is lost than the objective allows: accepted by name, and in the report"
             }
+            Self::ApprovedOnThePage => {
+                "a mail scanner follows every link and changes nothing; a person approves on the page"
+            }
             Self::MissingJob => "a job is missing at the standby: ends in NotReady",
             Self::ValidationFails => "a check fails at the target: ends in ValidationFailed",
             Self::ResumeAfterRepair => "the same, then repaired and resumed: ends in Completed",
@@ -73,6 +78,7 @@ impl Scenario {
             Self::Failover
             | Self::FailoverStillRunning
             | Self::LossAboveObjective
+            | Self::ApprovedOnThePage
             | Self::ResumeAfterRepair => Outcome::Completed,
             Self::MissingJob => Outcome::NotReady,
             Self::ValidationFails => Outcome::ValidationFailed,

@@ -1,25 +1,23 @@
 //! The script of a drill: from healthy minutes to the report.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use local_cloud::{Execution, ExecutionStatus};
 use recovery::baseline::BaselinePointer;
+use recovery::plan::Seconds;
 use recovery::replication::ReplicationStatus;
-use recovery::report::Report;
 use recovery::run::{Outcome, RunDocument};
 use recovery::signals::Signals;
 use recovery::site::SiteLabel;
 use recovery::state::State;
-use recovery::verdict::Verdict;
 use serde_json::{Value, json};
 
 use crate::estate::Estate;
-use crate::lake::Lake;
-use crate::plan::{self, CONTROL_REGION, NAME, PRIMARY_REGION, SECONDARY_REGION};
+use crate::plan::{self, CONTROL_REGION, NAME, PRIMARY_REGION};
 use crate::progress::Progress;
-use crate::promises::{self, Facts};
+use crate::secrets::{self, Secret};
 use crate::world::World;
-use crate::{DrillError, Scenario, Summary, data_promises, live};
+use crate::{DrillError, Scenario, Summary, live};
 
 /// What a drill is carried out with.
 pub struct Options {
@@ -33,6 +31,8 @@ pub struct Options {
     pub root: PathBuf,
     /// The folder of the function binaries.
     pub binaries: PathBuf,
+    /// A person decides in a browser, and the drill waits.
+    pub interactive: bool,
 }
 
 /// Carries out a drill.
@@ -44,7 +44,12 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
     let estate = Estate::load(options.inventory.as_deref(), options.scenario)?;
     let original = estate.original.clone();
     let standby = estate.secondary.to_json();
-    let plan = plan::for_scenario(options.scenario, live::any_warehouse(&original).as_deref());
+    let mut plan = plan::for_scenario(options.scenario, live::any_warehouse(&original).as_deref());
+    if options.interactive {
+        plan.approval.expires_after_seconds = INTERACTIVE;
+        plan.approval.remind_every_seconds = INTERACTIVE;
+        plan.approval.escalate_after_seconds = INTERACTIVE;
+    }
     progress.say(
         "starting two simulated workspaces and the local cloud, deploying infra/template.yaml",
     );
@@ -65,20 +70,56 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
     };
     let result = drill.play().await;
     let saved = world.save_state(&options.out.join("state")).await;
+    let leaked = leaked(&world).await;
     let recordings = world.stop().await;
     progress.end();
     let mut summary = result?;
     saved?;
+    let (secrets, leaked) = leaked?;
+    summary.violations.extend(leaked);
+    summary
+        .violations
+        .extend(secrets::leaks_below(&options.out, &secrets)?);
     summary.recordings = recordings;
     Ok(summary)
 }
 
-struct Drill<'a> {
-    options: &'a Options,
-    progress: &'a Progress,
-    world: &'a mut World,
-    original: &'a Value,
-    standby: &'a Value,
+/// What must not leak, and where it has leaked into the events of executions.
+async fn leaked(world: &World) -> Result<(Vec<Secret>, Vec<String>), DrillError> {
+    let key = aws::keys::approval_key(&recovery::site::PlanName::new(NAME));
+    let parameter = world.parameter(CONTROL_REGION, &key).await?;
+    let mut secrets = Secret::of_link_keys(&parameter.unwrap_or_default());
+    for message in world.cloud.messages().await? {
+        secrets.extend(Secret::of_message(&message.message));
+    }
+    let mut found = Vec::new();
+    for execution in world.cloud.list_executions().await? {
+        for event in world.cloud.execution_history(&execution.arn).await? {
+            let place = format!("the history of {}", execution.name);
+            found.extend(secrets::leaks(
+                &place,
+                event.to_string().as_bytes(),
+                &secrets,
+            ));
+        }
+    }
+    if secrets.is_empty() {
+        found.push("no link key and no link were there, so nothing was looked for".to_owned());
+    }
+    Ok((secrets, found))
+}
+
+/// A person in a browser has this long.
+const INTERACTIVE: Seconds = Seconds(3600);
+/// An execution in which nobody is waited for ends within this.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+
+pub(crate) struct Drill<'a> {
+    pub(crate) options: &'a Options,
+    pub(crate) progress: &'a Progress,
+    pub(crate) world: &'a mut World,
+    pub(crate) original: &'a Value,
+    pub(crate) standby: &'a Value,
 }
 
 impl Drill<'_> {
@@ -193,7 +234,11 @@ impl Drill<'_> {
         let mut decided = false;
         let told_ref = &mut told;
         let decided_ref = &mut decided;
-        let end = std::time::Instant::now() + std::time::Duration::from_secs(300);
+        let patience = match self.options.interactive {
+            true => PATIENCE + INTERACTIVE.duration(),
+            false => PATIENCE,
+        };
+        let end = std::time::Instant::now() + patience;
         loop {
             if let Some(run) = world.read::<RunDocument>(&key).await? {
                 for record in run
@@ -206,9 +251,9 @@ impl Drill<'_> {
                     *told_ref += 1;
                 }
             }
-            if !*decided_ref && self.is_asked(&execution.name).await? {
+            if !*decided_ref && let Some(message) = self.asked(&execution.name).await? {
                 *decided_ref = true;
-                self.person(execution).await?;
+                self.person(execution, &message).await?;
             }
             let now = world.cloud.describe_execution(&execution.arn).await?;
             if now.status != ExecutionStatus::Running {
@@ -217,47 +262,11 @@ impl Drill<'_> {
             if std::time::Instant::now() >= end {
                 return Err(DrillError::TimedOut {
                     what: format!("execution {} to end", execution.name),
-                    seconds: 300,
+                    seconds: patience.as_secs(),
                 });
             }
             tokio::time::sleep(std::time::Duration::from_millis(250)).await;
         }
-    }
-
-    /// A person has the message: that, and not the document, is what counts.
-    async fn is_asked(&self, run: &str) -> Result<bool, DrillError> {
-        let messages = self.world.cloud.messages().await?;
-        Ok(messages.iter().any(|m| {
-            m.subject
-                .as_deref()
-                .is_some_and(|s| s.contains("approve or decline"))
-                && m.message.contains(run)
-        }))
-    }
-
-    async fn person(&self, execution: &Execution) -> Result<(), DrillError> {
-        let decision = match self.options.scenario {
-            Scenario::NobodyApproves => {
-                self.progress.say("a person is asked; nobody answers");
-                return Ok(());
-            }
-            Scenario::Stopped => {
-                self.progress
-                    .say("a person is asked; somebody stops the execution in the console");
-                self.world
-                    .cloud
-                    .stop_execution(&execution.arn, "stopped by hand")
-                    .await?;
-                return Ok(());
-            }
-            Scenario::Declined => "decline",
-            _ => "approve",
-        };
-        self.progress
-            .say(&format!("a person is asked and decides: {decision}"));
-        let act = json!({"act": "decide", "run": execution.name, "decision": decision,
-            "who": "drill", "why": "the evidence is plain", "confirm": NAME});
-        self.world.operate(&act).await.map(|_| ())
     }
 
     async fn repair_and_resume(&self, ended: &Execution) -> Result<Execution, DrillError> {
@@ -372,21 +381,6 @@ impl Drill<'_> {
         Ok(summary)
     }
 
-    /// The loss that people were shown is the loss of the report, and both follow from what had really arrived.
-    async fn data_promises(&self, run: &str, report: &Report) -> Result<Vec<String>, DrillError> {
-        let id = recovery::site::RunId::new(run);
-        let of_run = |name: &str| aws::keys::of_run(&id, name);
-        let request: Option<Value> = self.world.read(&of_run("approvals/start.json")).await?;
-        let points: Option<Value> = self.world.read(&of_run("recovery-points.json")).await?;
-        let arrived = self.world.lake.as_ref().map(Lake::complete_versions);
-        Ok(data_promises::violations(
-            request.as_ref(),
-            points.as_ref(),
-            &arrived.unwrap_or_default(),
-            report,
-        ))
-    }
-
     async fn written_for(&self, run: &str) -> Result<Vec<String>, DrillError> {
         use aws::store::Store;
         let keys = self.world.store().list(&format!("runs/{run}/")).await?;
@@ -394,202 +388,6 @@ impl Drill<'_> {
             .into_iter()
             .map(|key| format!("a refused start wrote {key}"))
             .collect())
-    }
-
-    async fn report(&self, run: &str) -> Result<Option<Report>, DrillError> {
-        let key = aws::keys::of_run(&recovery::site::RunId::new(run), "report.json");
-        if self.options.scenario == Scenario::Stopped {
-            // The event that closes a stopped run arrives on its own.
-            let world = &*self.world;
-            return world
-                .wait("the report of the stopped run", 60, || {
-                    world.read::<Report>(&key)
-                })
-                .await
-                .map(Some);
-        }
-        self.world.read(&key).await
-    }
-
-    async fn summary(&self, run: &str, ended: &Execution) -> Result<Summary, DrillError> {
-        let report = self.report(run).await?;
-        let state: Option<State> = self.world.read(aws::keys::STATE).await?;
-        let primary = self.world.primary.inventory().await?;
-        let secondary = self.world.secondary.inventory().await?;
-        let (primary_events, secondary_events) = (
-            self.world.primary.events().await?,
-            self.world.secondary.events().await?,
-        );
-        let fence = state
-            .as_ref()
-            .and_then(|s| s.fences.get(&SiteLabel::Primary));
-        let facts = Facts {
-            original: self.original,
-            primary: &primary,
-            secondary: &secondary,
-            standby: self.standby,
-            primary_events: &primary_events,
-            secondary_events: &secondary_events,
-            committed_at_ms: state
-                .as_ref()
-                .and_then(|s| s.last_commit.as_ref())
-                .map(|c| c.at.as_millisecond()),
-            fence_verified_at_ms: fence
-                .and_then(|f| f.verified_at)
-                .map(|t| t.as_millisecond()),
-        };
-        let mut violations = promises::violations(&facts);
-        violations.extend(self.state_promises(state.as_ref(), report.as_ref()).await?);
-        if let Some(report) = &report {
-            violations.extend(self.data_promises(run, report).await?);
-        }
-        let outcome = report.as_ref().map_or(Outcome::Failed, |r| r.outcome);
-        if outcome != self.options.scenario.expected() {
-            violations.push(format!(
-                "the run ended in {}, this scenario must end in {}",
-                outcome.as_str(),
-                self.options.scenario.expected().as_str()
-            ));
-        }
-        let said = ended.error.as_deref().unwrap_or("Completed");
-        let console_agrees = said == outcome.as_str() || ended.status == ExecutionStatus::Aborted;
-        if !console_agrees {
-            violations.push(format!(
-                "the console says {said}, the report {}",
-                outcome.as_str()
-            ));
-        }
-        let path = self.save_report(run, report.as_ref()).await?;
-        Ok(Summary {
-            scenario: self.options.scenario.name(),
-            outcome,
-            reason: report
-                .as_ref()
-                .map(|r| r.reason.clone())
-                .or_else(|| ended.cause.clone())
-                .unwrap_or_else(|| "no reason was given".to_owned()),
-            verdict: report
-                .as_ref()
-                .and_then(|r| r.verdict)
-                .map(|v: Verdict| v.to_string()),
-            violations,
-            parity_differences: promises::parity(&facts),
-            order: report
-                .iter()
-                .flat_map(|r| &r.stages)
-                .map(|s| format!("{:?}", s.stage))
-                .collect(),
-            stages: report
-                .iter()
-                .flat_map(|r| &r.stages)
-                .map(|s| (format!("{:?}", s.stage), s.seconds))
-                .collect(),
-            rto_seconds: report.as_ref().and_then(|r| r.rto_seconds),
-            rpo: report.as_ref().map(|r| r.rpo.clone()).unwrap_or_default(),
-            fenced: self.fenced(run).await?,
-            restored: report
-                .as_ref()
-                .map(|r| r.restored.clone())
-                .unwrap_or_default(),
-            runs_through_fence: promises::runs_through_fence(&facts),
-            next: report.as_ref().map(|r| r.next.clone()),
-            report: path,
-            recordings: vec![],
-        })
-    }
-
-    /// What the ledger says of the old site now: the watch has added to it since the report was made.
-    async fn fenced(
-        &self,
-        run: &str,
-    ) -> Result<std::collections::BTreeMap<String, usize>, DrillError> {
-        let id = recovery::site::RunId::new(run);
-        let Some(document) = self
-            .world
-            .read::<RunDocument>(&aws::keys::of_run(&id, "run.json"))
-            .await?
-        else {
-            return Ok(std::collections::BTreeMap::new());
-        };
-        let mut pages = Vec::new();
-        use aws::store::Store;
-        for key in self
-            .world
-            .store()
-            .list(&aws::keys::of_run(&id, "ledger/"))
-            .await?
-        {
-            pages.extend(self.world.read(&key).await?);
-        }
-        Ok(recovery::report::fenced(&document, &pages))
-    }
-
-    /// What the stored state and the parameters promise whatever the outcome.
-    async fn state_promises(
-        &self,
-        state: Option<&State>,
-        report: Option<&Report>,
-    ) -> Result<Vec<String>, DrillError> {
-        let mut found = Vec::new();
-        let Some(state) = state else { return Ok(found) };
-        if let Some(lock) = &state.lock {
-            found.push(format!("run {} still holds the lock", lock.run));
-        }
-        let Some(report) = report else {
-            return Ok(found);
-        };
-        let completed = report.outcome == Outcome::Completed;
-        let expected = if completed {
-            SiteLabel::Secondary
-        } else {
-            SiteLabel::Primary
-        };
-        if state.active_site != expected {
-            found.push(format!(
-                "the {} site is active after {}",
-                state.active_site,
-                report.outcome.as_str()
-            ));
-        }
-        if completed {
-            let pointer = aws::keys::active_site(&recovery::site::PlanName::new(NAME));
-            for region in [CONTROL_REGION, SECONDARY_REGION, PRIMARY_REGION] {
-                let says = self.world.parameter(region, &pointer).await?;
-                if says.as_deref() != Some(expected.as_str()) {
-                    found.push(format!("{pointer} in {region} says {says:?}"));
-                }
-            }
-            if !report.unverified.is_empty() {
-                found.push(format!(
-                    "{} resources were attempted and never verified",
-                    report.unverified.len()
-                ));
-            }
-            if !state.fences.contains_key(&SiteLabel::Primary) {
-                found.push("no fence stands on the primary".to_owned());
-            }
-        }
-        Ok(found)
-    }
-
-    async fn save_report(
-        &self,
-        run: &str,
-        report: Option<&Report>,
-    ) -> Result<Option<PathBuf>, DrillError> {
-        let Some(report) = report else {
-            return Ok(None);
-        };
-        let path: &Path = &self.options.out.join("report.json");
-        let text = serde_json::to_vec_pretty(report).unwrap_or_default();
-        std::fs::write(path, text).map_err(DrillError::file(path))?;
-        use aws::store::Store;
-        let key = aws::keys::of_run(&recovery::site::RunId::new(run), "report.html");
-        if let Some(page) = self.world.store().get(&key).await? {
-            let path: &Path = &self.options.out.join("report.html");
-            std::fs::write(path, page.bytes).map_err(DrillError::file(path))?;
-        }
-        Ok(Some(path.to_owned()))
     }
 }
 

@@ -127,6 +127,7 @@ impl World {
             self.create_bucket(bucket, region).await?;
         }
         let ssm = aws_sdk_ssm::Client::new(&self.config);
+        self.seed_link_key(&ssm).await?;
         let credential =
             json!({"client_id": "sim-client", "client_secret": "sim-secret"}).to_string();
         for (site, workspace) in [
@@ -162,6 +163,24 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// The key of the page's links, as `operate` `rotate_approval_key` makes it.
+    async fn seed_link_key(&self, ssm: &aws_sdk_ssm::Client) -> Result<(), DrillError> {
+        let now = jiff::Timestamp::now().as_nanosecond().unsigned_abs();
+        let seed = now ^ (u128::from(std::process::id()) << 96);
+        let keys = recovery::approval::LinkKeys::rotated(None, [seed, seed.rotate_left(61)]);
+        ssm.put_parameter()
+            .name(aws::keys::approval_key(&plan_name()))
+            .value(keys.to_parameter())
+            .r#type(ParameterType::SecureString)
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|e| {
+                let words = aws_sdk_ssm::error::DisplayErrorContext(&e);
+                DrillError::Aws(format!("writing the key of the links: {words}"))
+            })
     }
 
     async fn create_bucket(&self, bucket: &str, region: &str) -> Result<(), DrillError> {

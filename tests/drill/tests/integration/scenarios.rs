@@ -26,6 +26,7 @@ async fn drill(scenario: Scenario, inventory: Option<PathBuf>) -> (Summary, temp
         out: out.path().to_owned(),
         root: drill::build::repository(),
         binaries: binaries().await,
+        interactive: false,
     };
     let summary = drill::run(&options, &Progress::new(22)).await.unwrap();
     assert_eq!(summary.violations, Vec::<String>::new());
@@ -93,6 +94,20 @@ async fn a_loss_above_the_objective_is_lost_only_if_the_approver_accepted_it_by_
             && report["repair"]["moved"].as_u64() > Some(0),
         "the scripts for the standby's tables are missing: {}",
         report["repair"]
+    );
+}
+
+#[tokio::test]
+async fn a_scanner_of_mails_decides_nothing_and_a_person_on_the_page_does() {
+    let (summary, _out) = drill(Scenario::ApprovedOnThePage, None).await;
+    let report = std::fs::read_to_string(summary.report.unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let decisions = report["decisions"][0]["decisions"].as_array().unwrap();
+    assert_eq!(decisions.len(), 1, "one decision counts: {decisions:?}");
+    assert_eq!(decisions[0]["via"]["door"], "page");
+    assert!(
+        !report["views"].as_array().unwrap().is_empty(),
+        "who looked is not kept"
     );
 }
 

@@ -1,0 +1,87 @@
+//! The people of a drill: who is asked, by which door they answer, and who else reads the mail.
+
+use local_cloud::Execution;
+use serde_json::json;
+
+use crate::page;
+use crate::plan::NAME;
+use crate::script::Drill;
+use crate::{DrillError, Scenario};
+
+impl Drill<'_> {
+    /// A person has the message: that, and not the document, is what counts.
+    pub(crate) async fn asked(&self, run: &str) -> Result<Option<String>, DrillError> {
+        let messages = self.world.cloud.messages().await?;
+        let mut asking = messages.into_iter().filter(|m| {
+            m.subject
+                .as_deref()
+                .is_some_and(|s| s.contains("approve or decline"))
+                && m.message.contains(run)
+        });
+        Ok(asking.next().map(|m| m.message))
+    }
+
+    pub(crate) async fn person(
+        &self,
+        execution: &Execution,
+        message: &str,
+    ) -> Result<(), DrillError> {
+        if self.options.interactive {
+            let links: Vec<String> = page::links(message).into_iter().collect();
+            self.progress.say(&format!(
+                "you are asked; open {} and decide (the plan's name is {NAME})",
+                links
+                    .first()
+                    .map_or("the page: the message has no link", String::as_str)
+            ));
+            return Ok(());
+        }
+        if self.options.scenario == Scenario::ApprovedOnThePage {
+            return self.scanner_then_person(execution, message).await;
+        }
+        let decision = match self.options.scenario {
+            Scenario::NobodyApproves => {
+                self.progress.say("a person is asked; nobody answers");
+                return Ok(());
+            }
+            Scenario::Stopped => {
+                self.progress
+                    .say("a person is asked; somebody stops the execution in the console");
+                self.world
+                    .cloud
+                    .stop_execution(&execution.arn, "stopped by hand")
+                    .await?;
+                return Ok(());
+            }
+            Scenario::Declined => "decline",
+            _ => "approve",
+        };
+        self.progress
+            .say(&format!("a person is asked and decides: {decision}"));
+        let act = json!({"act": "decide", "run": execution.name, "decision": decision,
+            "who": "drill", "why": "the evidence is plain", "confirm": NAME});
+        self.world.operate(&act).await.map(|_| ())
+    }
+
+    /// A scanner reads the mail first and changes nothing; then a person decides on the page.
+    async fn scanner_then_person(
+        &self,
+        execution: &Execution,
+        message: &str,
+    ) -> Result<(), DrillError> {
+        use aws::store::Store;
+        let decided = format!("runs/{}/decisions/", execution.name);
+        let sent = page::scan(message).await?;
+        self.progress.say(&format!(
+            "a mail scanner follows every link of the request: {sent} requests"
+        ));
+        let found = self.world.store().list(&decided).await?;
+        if sent == 0 || !found.is_empty() {
+            return Err(DrillError::Aws(format!(
+                "{sent} requests of a scanner led to {found:?}"
+            )));
+        }
+        self.progress.say("a person opens the page and approves");
+        page::approve(message, NAME, "drill", "the evidence is plain").await
+    }
+}
