@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::aws_fence::{Denial, PolicyReading};
 use crate::inventory::{Inventory, Subject};
 use crate::kind::Object;
 use crate::site::{RunId, SiteLabel};
@@ -43,6 +44,19 @@ impl Verified {
         holds(answer).then_some(Self { read_at })
     }
 
+    /// The proof that a bucket's policy denies what it must, in a reading that began after the attempt.
+    #[must_use]
+    pub fn by_policy(
+        reading: &PolicyReading,
+        denial: &Denial,
+        attempted_at: Option<Timestamp>,
+    ) -> Option<Self> {
+        let later = attempted_at.is_none_or(|attempt| reading.began() >= attempt);
+        (later && reading.denies(denial)).then_some(Self {
+            read_at: reading.began(),
+        })
+    }
+
     /// When the reading began.
     #[must_use]
     pub const fn read_at(&self) -> Timestamp {
@@ -63,6 +77,8 @@ pub enum EntryStatus {
         /// The proof.
         read_at: Verified,
     },
+    /// AWS accepted it, and nothing can prove its effect.
+    Applied,
     /// The platform gave no answer or an error; tried again in the next pass.
     Failed {
         /// The error, without secrets.

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod approval;
+pub mod aws_fence;
 pub mod baseline;
 pub mod evidence;
 pub mod failure;

@@ -107,6 +107,59 @@ text_newtype! {
     /// The name of a consistency group in the plan.
     GroupName
 }
+text_newtype! {
+    /// An IAM role: `arn:aws:iam::123456789012:role/path/name`.
+    RoleArn
+}
+
+impl RoleArn {
+    /// Whether it is the ARN of one role.
+    ///
+    /// # Errors
+    /// What it is instead.
+    pub fn check(&self) -> Result<(), String> {
+        let parts: Vec<&str> = self.0.splitn(6, ':').collect();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-/".contains(c);
+        let fits = match parts.as_slice() {
+            ["arn", partition, "iam", "", account, resource] => {
+                partition.starts_with("aws")
+                    && partition.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+                    && account.len() == 12
+                    && account.chars().all(|c| c.is_ascii_digit())
+                    && resource.strip_prefix("role/").is_some_and(|path| {
+                        path.chars().all(plain) && path.split('/').all(|part| !part.is_empty())
+                    })
+            }
+            _ => false,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(format!(
+                "is {:?}; allowed is the ARN of one role, such as arn:aws:iam::123456789012:role/s3-replication",
+                self.0
+            ))
+        }
+    }
+
+    /// Its name: the last part, unique in its account whatever the path.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// The account that it belongs to.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.0.split(':').nth(4).unwrap_or_default()
+    }
+
+    /// The partition, such as `aws`.
+    #[must_use]
+    pub fn partition(&self) -> &str {
+        self.0.split(':').nth(1).unwrap_or_default()
+    }
+}
 
 impl RunId {
     /// The run that a stored incident starts, or any other name that AWS accepted as an execution's.

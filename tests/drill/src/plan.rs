@@ -4,10 +4,10 @@ use recovery::kind::Kind;
 use recovery::plan::{
     ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets, DataSet, DeltaSet,
     Detection, FencePolicy, Group, Holds, Locations, MarkerSet, Objectives, OnExpiry, PLAN_FORMAT,
-    Percent, Plan, Probes, ReplicationPolicy, Seconds, Site, Sites, StatementCheck,
-    ValidationPolicy,
+    Percent, Plan, Probes, ReplicationFence, ReplicationPolicy, RolesBySite, Seconds, Site, Sites,
+    StatementCheck, ValidationPolicy,
 };
-use recovery::site::{DataSetName, GroupName, PlanName, Region, WorkspaceId};
+use recovery::site::{DataSetName, GroupName, PlanName, Region, RoleArn, WorkspaceId};
 use recovery::verdict::Policy;
 
 use crate::Scenario;
@@ -28,6 +28,8 @@ pub const SECONDARY_WORKSPACE: u64 = 2_893_746_510_293_847;
 pub const PRIMARY_BUCKET: &str = "drill-lake-us-east-1";
 /// The data bucket in the secondary's region.
 pub const SECONDARY_BUCKET: &str = "drill-lake-us-east-2";
+/// The role by which the primary's bucket is replicated.
+pub const REPLICATION_ROLE: &str = "arn:aws:iam::123456789012:role/drill-replication";
 
 /// Where the tables of a drill lie in both buckets.
 pub const TABLES_PREFIX: &str = "tables/sales";
@@ -110,6 +112,14 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             give_up_after_seconds: Seconds(60),
             call_timeout_seconds: Seconds(1),
         },
+        replication_fence: ReplicationFence {
+            roles: RolesBySite {
+                primary: vec![RoleArn::new(REPLICATION_ROLE)],
+                secondary: vec![],
+            },
+            exempt: vec![],
+        },
+        hard_fence: None,
         activation: ActivationPolicy {
             poll_seconds: Seconds(1),
             give_up_after_seconds: Seconds(120),

@@ -83,6 +83,7 @@ impl Plan {
         self.check_sites(&mut found);
         self.check_detection(&mut found);
         self.check_data_sets(&mut found);
+        self.check_fences(&mut found);
         self.check_policies(&mut found);
         found.into_result()
     }

@@ -7,6 +7,8 @@ mod check;
 mod data_sets;
 mod data_sets_check;
 mod detection;
+mod fences;
+mod fences_check;
 mod probes;
 mod probes_check;
 mod units;
@@ -21,6 +23,7 @@ pub use self::data_sets::{
     ReplicationPolicy, Rules,
 };
 pub use self::detection::{Detection, Pace, ProbePace};
+pub use self::fences::{BucketsToFence, Exemption, HardFence, ReplicationFence, RolesBySite};
 pub use self::probes::{
     AwsHealth, Bound, ClusterCanary, JobSuccess, Kpi, ObjectStore, PageRegions, Probes, Reference,
     SqlCanary, StatusFormat, StatusPage, WarehouseRule,
@@ -65,6 +68,12 @@ pub struct Plan {
     pub approval: ApprovalPolicy,
     /// When a failover may go on although the old site is not verified.
     pub fence: FencePolicy,
+    /// Which replication the other site's buckets deny while a site is fenced.
+    #[serde(default)]
+    pub replication_fence: ReplicationFence,
+    /// Which roles of a fenced site are denied everything but stopping. Off if absent.
+    #[serde(default)]
+    pub hard_fence: Option<HardFence>,
     /// Pace and patience of the activation.
     pub activation: ActivationPolicy,
     /// What must hold at the target before the commit.

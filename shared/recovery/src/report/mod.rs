@@ -89,6 +89,9 @@ pub struct Report {
     pub fenced: BTreeMap<String, usize>,
     /// What was acted on at the target and then read back as in the baseline, by kind.
     pub restored: BTreeMap<String, usize>,
+    /// What AWS accepted and nothing can prove, by kind: roles under the hard fence.
+    #[serde(default)]
+    pub applied: BTreeMap<String, usize>,
     /// What was attempted and is not verified.
     pub unverified: Vec<Subject>,
     /// What was left alone on purpose, with the reason.
@@ -242,6 +245,7 @@ pub fn make(facts: Facts<'_>) -> Report {
         repair: run.evidence.repair.clone(),
         fenced: tally.fenced,
         restored: tally.restored,
+        applied: tally.applied,
         unverified: tally.unverified.into_iter().collect(),
         listed: tally.listed.into_iter().collect(),
         decisions: facts.people.decisions,

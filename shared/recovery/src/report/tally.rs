@@ -12,6 +12,7 @@ use crate::run::RunDocument;
 pub(super) struct Tally {
     pub(super) fenced: BTreeMap<String, usize>,
     pub(super) restored: BTreeMap<String, usize>,
+    pub(super) applied: BTreeMap<String, usize>,
     pub(super) unverified: BTreeSet<Subject>,
     pub(super) listed: BTreeSet<Listed>,
 }
@@ -49,7 +50,9 @@ impl Tally {
             };
             let mut done = BTreeSet::new();
             for ((subject, _), (entry, acted)) in last {
-                if entry.status != "Verified" {
+                if entry.status == "Applied" {
+                    *tally.applied.entry(subject.kind.clone()).or_default() += 1;
+                } else if entry.status != "Verified" {
                     tally.unverified.insert(subject.clone());
                 } else if acted && done.insert(subject) {
                     *target.entry(subject.kind.clone()).or_default() += 1;
