@@ -1,12 +1,15 @@
 //! One pass of fencing within its deadline; level-triggered, so it needs no memory of how it was started: it reads the
 //! site, quiets what is live, and reads it again.
 
+mod aws_fence;
 mod pass;
 mod watch;
 
 use std::time::Duration;
 
+use aws::fences::Fences;
 use aws::{Failure, Invocation, Ports};
+use recovery::aws_fence::answer_with;
 use recovery::fence::{FenceAnswer, answer};
 use recovery::plan::Plan;
 use recovery::run::Stage;
@@ -14,8 +17,10 @@ use recovery::site::{RunId, RunToken};
 use serde::{Deserialize, Serialize};
 use sites::{Purpose, Role, connect_to, frozen_url};
 
+pub use aws_fence::{Lifting, WatchedAws};
 pub use watch::Watched;
 
+use crate::aws_fence::{AwsPass, By};
 use crate::pass::{Pass, Right};
 
 /// What starts the function.
@@ -48,6 +53,10 @@ pub enum Answer {
     Watched {
         /// One line per standing fence.
         watched: Vec<Watched>,
+        /// What each standing fence holds in AWS.
+        aws: Vec<WatchedAws>,
+        /// What lifted fences have left in AWS.
+        lifting: Vec<Lifting>,
     },
 }
 
@@ -55,23 +64,33 @@ pub enum Answer {
 ///
 /// # Errors
 /// `LockLost`, `WrongWorkspace`, `CredentialRefused`, or what the store said. A site that cannot be reached is a status,
-/// not an error.
+/// not an error; so is a bucket whose policy cannot be changed.
 pub async fn handle(
     event: Event,
     ports: &Ports,
+    fences: &Fences,
     invocation: &Invocation,
 ) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
     match event {
-        Event::Run { run, token } => in_run(ports, &plan, &run, &token, invocation).await,
-        Event::Schedule => Ok(Answer::Watched {
-            watched: watch::all(ports, &plan, invocation).await?,
-        }),
+        Event::Run { run, token } => in_run(ports, fences, &plan, &run, &token, invocation).await,
+        Event::Schedule => {
+            // A failure of one does not keep the other from its work.
+            let in_aws = aws_fence::watch(ports, fences, &plan, invocation).await;
+            let watched = watch::all(ports, &plan, invocation).await?;
+            let (aws, lifting) = in_aws?;
+            Ok(Answer::Watched {
+                watched,
+                aws,
+                lifting,
+            })
+        }
     }
 }
 
 async fn in_run(
     ports: &Ports,
+    fences: &Fences,
     plan: &Plan,
     run_id: &RunId,
     token: &RunToken,
@@ -84,6 +103,23 @@ async fn in_run(
     ports
         .change_state(|state| state.raise_fence(site, run_id, token, now))
         .await?;
+    let in_aws = AwsPass {
+        ports,
+        fences,
+        plan,
+        site,
+        run: run_id,
+        by: By::Run(token),
+        invocation,
+    };
+    // First, since it is quick and nothing may write at the target without it.
+    let held = in_aws.hold_buckets().await?;
+    if held.is_impossible() {
+        return Ok(Answer::Fenced {
+            answer: FenceAnswer::FenceUnverified,
+            reason: held.words(),
+        });
+    }
     let call = plan.fence.call_timeout_seconds.duration();
     let url = frozen_url(&run, site)?;
     let door = connect_to(
@@ -105,22 +141,23 @@ async fn in_run(
         Right::Run(token.clone()),
         invocation,
     );
-    let found = pass.work_in_time(&door, &workspace, patience(plan)).await?;
+    let (found, ()) = tokio::join!(
+        pass.work_in_time(&door, &workspace, patience(plan)),
+        in_aws.hold_roles()
+    );
+    let found = found?;
     let fence = pass.record(&found).await?;
     let now = ports.now();
-    let answer = answer(
-        &fence,
-        found.is_quiet(),
-        run.entered_at(Stage::Fence, now),
-        plan.fence,
-        now,
-    );
+    let began = run.entered_at(Stage::Fence, now);
+    let answer = answer(&fence, found.is_quiet(), began, plan.fence, now);
+    let patience_is_over = now.duration_since(began) >= plan.fence.give_up_after_seconds.signed();
+    let answer = answer_with(answer, held.buckets.values(), patience_is_over);
     if answer == FenceAnswer::Proceed {
         ports.finish(run_id, token, Stage::Fence).await?;
     }
     Ok(Answer::Fenced {
         answer,
-        reason: format!("the {site} site: {}", found.words()),
+        reason: format!("the {site} site: {}; {}", found.words(), held.words()),
     })
 }
 

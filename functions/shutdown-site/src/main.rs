@@ -1,13 +1,15 @@
 //! Wires the function to AWS; what it does is in the library.
 
+use aws::fences::Fences;
 use aws::{Ports, serve};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let (ports, _, _) = Ports::from_environment().await?;
+    let (ports, environment, config) = Ports::from_environment().await?;
+    let fences = Fences::new(&config, environment.hard_fence_policy);
     serve(move |event, invocation| {
-        let ports = ports.clone();
-        async move { shutdown_site::handle(event, &ports, &invocation).await }
+        let (ports, fences) = (ports.clone(), fences.clone());
+        async move { shutdown_site::handle(event, &ports, &fences, &invocation).await }
     })
     .await
 }

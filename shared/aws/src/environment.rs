@@ -34,6 +34,8 @@ pub struct Environment {
     pub state_machine: Option<String>,
     /// `APPROVAL_PAGE_URL`: only those who ask have it, and only if there is a page.
     pub page_url: Option<String>,
+    /// `HARD_FENCE_POLICY_ARN`: only shutdown-site has it, and only if the stack has a hard fence.
+    pub hard_fence_policy: Option<String>,
 }
 
 impl Environment {
@@ -61,6 +63,7 @@ impl Environment {
             users_topic: required("USERS_TOPIC_ARN")?,
             state_machine: variable("STATE_MACHINE_ARN").filter(|arn| !arn.is_empty()),
             page_url: variable("APPROVAL_PAGE_URL").filter(|url| !url.is_empty()),
+            hard_fence_policy: variable("HARD_FENCE_POLICY_ARN").filter(|arn| !arn.is_empty()),
         })
     }
 }

@@ -90,6 +90,8 @@ pub(crate) fn of_aws(
             | "InternalFailure"
             | "RequestTimeout",
         ) => FailureName::Transient,
+        // S3, while another change of the same bucket is under way.
+        Some("OperationAborted") => FailureName::Conflict,
         None if timed_out_or_unsent => FailureName::Transient,
         None => FailureName::Transient,
         Some(_) => FailureName::Internal,

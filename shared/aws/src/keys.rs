@@ -46,6 +46,20 @@ pub fn incident(id: &RunId) -> String {
 pub const HISTORY: &str = "reports/history.json";
 /// Every act by command line.
 pub const ACTS: &str = "acts/";
+/// What the fence of a site holds in AWS.
+#[must_use]
+pub fn aws_fence(site: SiteLabel) -> String {
+    format!("fences/{site}.json")
+}
+
+/// A bucket's policy as it was before a fence first changed it.
+#[must_use]
+pub fn bucket_policy_before(run: &RunId, bucket: &str, millisecond: i64) -> String {
+    of_run(
+        run,
+        &format!("bucket-policies/{bucket}/{millisecond:015}.json"),
+    )
+}
 
 /// A document of a run.
 #[must_use]

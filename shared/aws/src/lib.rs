@@ -7,6 +7,7 @@ pub mod documents;
 pub mod environment;
 pub mod executions;
 pub mod failure;
+pub mod fences;
 pub mod http;
 pub mod keys;
 pub mod losses;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::aws_fence::{Denial, PolicyReading};
+use crate::aws_fence::PolicyReading;
 use crate::inventory::{Inventory, Subject};
 use crate::kind::Object;
 use crate::site::{RunId, SiteLabel};
@@ -44,15 +44,15 @@ impl Verified {
         holds(answer).then_some(Self { read_at })
     }
 
-    /// The proof that a bucket's policy denies what it must, in a reading that began after the attempt.
+    /// The proof that `holds` in a bucket's policy, in a reading that began after the attempt.
     #[must_use]
     pub fn by_policy(
         reading: &PolicyReading,
-        denial: &Denial,
         attempted_at: Option<Timestamp>,
+        holds: impl FnOnce(&PolicyReading) -> bool,
     ) -> Option<Self> {
         let later = attempted_at.is_none_or(|attempt| reading.began() >= attempt);
-        (later && reading.denies(denial)).then_some(Self {
+        (later && holds(reading)).then_some(Self {
             read_at: reading.began(),
         })
     }

@@ -123,7 +123,9 @@ impl RoleArn {
         let fits = match parts.as_slice() {
             ["arn", partition, "iam", "", account, resource] => {
                 partition.starts_with("aws")
-                    && partition.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+                    && partition
+                        .chars()
+                        .all(|c| c.is_ascii_lowercase() || c == '-')
                     && account.len() == 12
                     && account.chars().all(|c| c.is_ascii_digit())
                     && resource.strip_prefix("role/").is_some_and(|path| {

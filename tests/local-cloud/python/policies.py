@@ -1,4 +1,45 @@
-"""What moto leaves out of policies: conditions."""
+"""What moto leaves out of policies: conditions, and who asks."""
+
+import re
+from fnmatch import fnmatchcase
+
+WHO = "aws:PrincipalArn"
+
+
+def caller():
+    """The ARN of the role whose session asks; none for anybody else."""
+    from flask import has_request_context, request
+    from moto.sts.models import sts_backends
+
+    if not has_request_context():
+        return None
+    signed = re.search(r"Credential=([^/,]+)/", request.headers.get("Authorization", ""))
+    if signed is None:
+        return None
+    for account in sts_backends.values():
+        for backend in account.values():
+            session = backend.get_assumed_role_from_access_key(signed.group(1))
+            if session is not None:
+                return session.role_arn
+    return None
+
+
+def concerns(statement):
+    """Whether the conditions of a statement hold for this request."""
+    for operator, keys in statement.get("Condition", {}).items():
+        for key, values in keys.items():
+            values = values if isinstance(values, list) else [values]
+            if (operator, key) == ("Bool", "aws:SecureTransport"):
+                # All traffic is on loopback here and counts as TLS.
+                if "true" not in [str(value).lower() for value in values]:
+                    return False
+            elif key == WHO and operator in ("ArnLike", "ArnEquals"):
+                who = caller()
+                if who is None or not any(fnmatchcase(who, value) for value in values):
+                    return False
+            else:
+                raise NotImplementedError(f"the local cloud does not know the condition {operator} {key}")
+    return True
 
 
 def install() -> None:
@@ -6,12 +47,13 @@ def install() -> None:
 
     permitted = IAMPolicyStatement.is_action_permitted
 
-    # moto applies a statement whatever its condition says. The one condition of the template asks for TLS; here all
-    # traffic is on loopback and counts as TLS, so a statement about unencrypted requests is about none.
+    # moto refuses by a statement whose condition does not hold; in AWS such a statement is about nothing.
     def with_condition(self, *args, **kwargs):
-        condition = self._statement.get("Condition", {})
-        if str(condition.get("Bool", {}).get("aws:SecureTransport", "")).lower() == "false":
+        if "Condition" not in self._statement or kwargs.get("incoming_condition_values") is not None:
+            return permitted(self, *args, **kwargs)
+        if not concerns(self._statement):
             return PermissionResult.NEUTRAL
-        return permitted(self, *args, **kwargs)
+        bare = {name: value for name, value in self._statement.items() if name != "Condition"}
+        return permitted(IAMPolicyStatement(bare), *args, **kwargs)
 
     IAMPolicyStatement.is_action_permitted = with_condition

@@ -107,8 +107,10 @@ fn canonical(value: &Value) -> Value {
             }
         }
         Value::Object(fields) => {
-            let fields: serde_json::Map<String, Value> =
-                fields.iter().map(|(k, v)| (k.clone(), canonical(v))).collect();
+            let fields: serde_json::Map<String, Value> = fields
+                .iter()
+                .map(|(k, v)| (k.clone(), canonical(v)))
+                .collect();
             match fields.get("AWS") {
                 Some(all) if fields.len() == 1 && all == "*" => all.clone(),
                 _ => Value::Object(fields),

@@ -113,7 +113,10 @@ impl AwsFence {
     pub fn news(&mut self, what: &str, problem: Option<&str>) -> bool {
         match problem {
             Some(problem) => {
-                self.told.insert(what.to_owned(), problem.to_owned()).as_deref() != Some(problem)
+                self.told
+                    .insert(what.to_owned(), problem.to_owned())
+                    .as_deref()
+                    != Some(problem)
             }
             None => {
                 self.told.remove(what);
@@ -188,7 +191,7 @@ mod tests {
             panic!()
         };
         let reading = PolicyReading::new(Some(text), at(1));
-        BucketFence::Verified(Verified::by_policy(&reading, &denial, None).unwrap())
+        BucketFence::Verified(Verified::by_policy(&reading, None, |r| r.denies(&denial)).unwrap())
     }
 
     #[test]
@@ -204,7 +207,12 @@ mod tests {
             (Continue, vec![pending.clone()], true, FenceUnverified),
             (Continue, vec![verified()], true, Continue),
             (Continue, vec![impossible.clone()], false, FenceUnverified),
-            (Proceed, vec![verified(), impossible], false, FenceUnverified),
+            (
+                Proceed,
+                vec![verified(), impossible],
+                false,
+                FenceUnverified,
+            ),
             (FenceUnverified, vec![verified()], false, FenceUnverified),
         ] {
             assert_eq!(

@@ -62,6 +62,12 @@ impl PolicyReading {
     pub fn denies(&self, denial: &Denial) -> bool {
         matches!(merged(self.text(), denial), Ok(Merged::InForce))
     }
+
+    /// Whether nothing of this plan's fence is in it.
+    #[must_use]
+    pub fn is_free_of(&self, plan: &PlanName) -> bool {
+        matches!(lifted(self.text(), plan), Ok(Lifted::Absent))
+    }
 }
 
 /// What has to be done so that a policy holds our statement.
@@ -110,7 +116,8 @@ struct Statement {
 /// [`PolicyProblem`]: then nothing may be written.
 pub fn merged(before: Option<&str>, denial: &Denial) -> Result<Merged, PolicyProblem> {
     let Some(text) = before else {
-        let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [denial.statement(false)]});
+        let policy =
+            serde_json::json!({"Version": "2012-10-17", "Statement": [denial.statement(false)]});
         return sized(policy.to_string(), false);
     };
     let mut policy = Policy::read(text)?;
@@ -165,7 +172,9 @@ pub fn lifted(now: Option<&str>, plan: &PlanName) -> Result<Lifted, PolicyProble
         .statements
         .iter()
         .any(|s| owned_as(&sid, &s.value) == Some(true));
-    policy.statements.retain(|s| owned_as(&sid, &s.value).is_none());
+    policy
+        .statements
+        .retain(|s| owned_as(&sid, &s.value).is_none());
     if policy.statements.len() == before {
         return Ok(Lifted::Absent);
     }
@@ -196,7 +205,9 @@ impl Statement {
         let value: Value = serde_json::from_str(raw.get())
             .map_err(|error| PolicyProblem::Malformed(error.to_string()))?;
         if !value.is_object() {
-            return Err(PolicyProblem::Malformed("a statement is no object".to_owned()));
+            return Err(PolicyProblem::Malformed(
+                "a statement is no object".to_owned(),
+            ));
         }
         Ok(Self { raw, value })
     }

@@ -48,8 +48,11 @@ fn any_json() -> impl Strategy<Value = String> {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(|v| format!("[{}]", v.join(", "))),
             prop::collection::vec(("[A-Za-z]{1,6}", inner), 0..4).prop_map(|fields| {
-                let fields: Vec<String> =
-                    fields.iter().enumerate().map(|(i, (k, v))| format!("\"{k}{i}\": {v}")).collect();
+                let fields: Vec<String> = fields
+                    .iter()
+                    .enumerate()
+                    .map(|(i, (k, v))| format!("\"{k}{i}\": {v}"))
+                    .collect();
                 format!("{{{}}}", fields.join(" ,"))
             }),
         ]
@@ -58,13 +61,24 @@ fn any_json() -> impl Strategy<Value = String> {
 
 /// A foreign statement: any object, with a Sid of its own or none, in the order of its fields.
 fn statement() -> impl Strategy<Value = String> {
-    let sid = prop_oneof![Just(None), "[A-Za-z0-9]{1,12}".prop_map(Some), Just(Some("DatabricksDrReplicationFence".to_owned()))];
-    (sid, prop::collection::vec(("[A-Z][a-z]{2,8}", any_json()), 1..4)).prop_map(|(sid, fields)| {
-        let mut texts: Vec<String> =
-            fields.iter().enumerate().map(|(i, (k, v))| format!("\"{k}{i}\":{v}")).collect();
-        texts.extend(sid.map(|sid| format!("\"Sid\":\"{sid}\"")));
-        format!("{{{}}}", texts.join(","))
-    })
+    let sid = prop_oneof![
+        Just(None),
+        "[A-Za-z0-9]{1,12}".prop_map(Some),
+        Just(Some("DatabricksDrReplicationFence".to_owned()))
+    ];
+    (
+        sid,
+        prop::collection::vec(("[A-Z][a-z]{2,8}", any_json()), 1..4),
+    )
+        .prop_map(|(sid, fields)| {
+            let mut texts: Vec<String> = fields
+                .iter()
+                .enumerate()
+                .map(|(i, (k, v))| format!("\"{k}{i}\":{v}"))
+                .collect();
+            texts.extend(sid.map(|sid| format!("\"Sid\":\"{sid}\"")));
+            format!("{{{}}}", texts.join(","))
+        })
 }
 
 /// A whole policy as S3 may hold it: no spaces between fields and statements.
@@ -80,8 +94,11 @@ fn policy() -> impl Strategy<Value = String> {
                 [only] if !list => format!("\"Statement\":{only}"),
                 _ => format!("\"Statement\":[{}]", statements.join(",")),
             };
-            let mut fields: Vec<String> =
-                others.iter().enumerate().map(|(i, (k, v))| format!("\"{k}{i}\":{v}")).collect();
+            let mut fields: Vec<String> = others
+                .iter()
+                .enumerate()
+                .map(|(i, (k, v))| format!("\"{k}{i}\":{v}"))
+                .collect();
             fields.insert(at.min(fields.len()), field);
             format!("{{{}}}", fields.join(","))
         })
@@ -166,25 +183,34 @@ fn a_bucket_without_a_policy_has_none_again() {
 #[test]
 fn what_s3_gives_back_in_another_form_is_in_force() {
     let ours = denial(&["a"]);
-    let mut policy: Value =
-        serde_json::from_str(&written(merged(None, &ours).unwrap())).unwrap();
+    let mut policy: Value = serde_json::from_str(&written(merged(None, &ours).unwrap())).unwrap();
     let statement = &mut policy["Statement"][0];
     statement["Principal"] = json!({"AWS": ["*"]});
     statement["Resource"] = json!([statement["Resource"]]);
     statement["Action"].as_array_mut().unwrap().reverse();
-    assert_eq!(merged(Some(&policy.to_string()), &ours).unwrap(), Merged::InForce);
+    assert_eq!(
+        merged(Some(&policy.to_string()), &ours).unwrap(),
+        Merged::InForce
+    );
 }
 
 #[test]
 fn another_plans_statement_and_another_role_are_not_ours() {
     let other = PlanName::new("lake");
-    let theirs = Denial::new(&other, "lake", &[RoleArn::new("arn:aws:iam::123456789012:role/a")]);
+    let theirs = Denial::new(
+        &other,
+        "lake",
+        &[RoleArn::new("arn:aws:iam::123456789012:role/a")],
+    );
     let fenced = written(merged(None, &theirs).unwrap());
     assert_eq!(lifted(Some(&fenced), &plan()).unwrap(), Lifted::Absent);
     let both = written(merged(Some(&fenced), &denial(&["a"])).unwrap());
     assert_eq!(lift(&both), Some(fenced));
     // A role that the plan names later is denied from the next pass on.
-    assert!(matches!(merged(Some(&both), &denial(&["a", "b"])).unwrap(), Merged::Write { repairs: true, .. }));
+    assert!(matches!(
+        merged(Some(&both), &denial(&["a", "b"])).unwrap(),
+        Merged::Write { repairs: true, .. }
+    ));
 }
 
 #[test]
@@ -194,5 +220,7 @@ fn a_policy_that_would_be_too_large_is_not_written() {
         .collect();
     let text = json!({"Version": "2012-10-17", "Statement": sids}).to_string();
     assert!(text.len() < LARGEST_POLICY + 4000);
-    assert!(matches!(merged(Some(&text), &denial(&["a"])), Err(PolicyProblem::TooLarge { size }) if size > LARGEST_POLICY));
+    assert!(
+        matches!(merged(Some(&text), &denial(&["a"])), Err(PolicyProblem::TooLarge { size }) if size > LARGEST_POLICY)
+    );
 }

@@ -41,15 +41,19 @@ impl Plan {
             let path = format!("replication_fence.exempt[{index}]");
             let name = exemption.data_set.as_str();
             if !seen.insert(name) {
-                found.add(
-                    format!("{path}.data_set"),
-                    format!("{name:?} stands twice"),
-                );
+                found.add(format!("{path}.data_set"), format!("{name:?} stands twice"));
             }
             if exemption.why.trim().is_empty() {
-                found.add(format!("{path}.why"), "is empty; say why what arrives late does no harm");
+                found.add(
+                    format!("{path}.why"),
+                    "is empty; say why what arrives late does no harm",
+                );
             }
-            let Some(set) = self.data_sets.iter().find(|set| set.name().as_str() == name) else {
+            let Some(set) = self
+                .data_sets
+                .iter()
+                .find(|set| set.name().as_str() == name)
+            else {
                 found.add(
                     format!("{path}.data_set"),
                     format!("{name:?} is the name of no data set"),
@@ -58,7 +62,9 @@ impl Plan {
             };
             let fenced_all_the_same = self.data_sets.iter().find(|other| {
                 !self.is_exempt(other)
-                    && SiteLabel::ALL.iter().any(|label| other.bucket(*label) == set.bucket(*label))
+                    && SiteLabel::ALL
+                        .iter()
+                        .any(|label| other.bucket(*label) == set.bucket(*label))
             });
             if let Some(other) = fenced_all_the_same {
                 found.add(
@@ -80,7 +86,12 @@ impl Plan {
             let replication = self.replication_fence.roles.of(label);
             uses.insert(
                 label,
-                hard.roles.of(label).iter().chain(replication).map(RoleArn::name).collect(),
+                hard.roles
+                    .of(label)
+                    .iter()
+                    .chain(replication)
+                    .map(RoleArn::name)
+                    .collect(),
             );
             if hard.roles.of(label).is_empty() {
                 found.add(
@@ -92,7 +103,10 @@ impl Plan {
         for label in SiteLabel::ALL {
             for (index, role) in hard.roles.of(label).iter().enumerate() {
                 let other = label.other();
-                if uses.get(&other).is_some_and(|names| names.contains(role.name())) {
+                if uses
+                    .get(&other)
+                    .is_some_and(|names| names.contains(role.name()))
+                {
                     found.add(
                         format!("hard_fence.roles.{label}[{index}]"),
                         format!(
@@ -122,7 +136,10 @@ fn check_roles(path: &str, roles: &RolesBySite, found: &mut Problems) {
         if roles.len() > MOST_ROLES {
             found.add(
                 format!("{path}.{label}"),
-                format!("names {} roles; allowed are up to {MOST_ROLES}", roles.len()),
+                format!(
+                    "names {} roles; allowed are up to {MOST_ROLES}",
+                    roles.len()
+                ),
             );
         }
         for (index, role) in roles.iter().enumerate() {
@@ -184,7 +201,10 @@ mod tests {
             ),
             (
                 "twice, by another path",
-                |p| p["replication_fence"]["roles"]["primary"] = json!([role("a"), role("service-role/a")]),
+                |p| {
+                    p["replication_fence"]["roles"]["primary"] =
+                        json!([role("a"), role("service-role/a")])
+                },
                 "replication_fence.roles.primary[1]: role \"a\" stands twice",
             ),
             (
@@ -210,7 +230,10 @@ mod tests {
         ];
         for (name, change, expected) in table {
             let text = problems(change);
-            assert!(text.contains(expected), "{name}: {text:?} lacks {expected:?}");
+            assert!(
+                text.contains(expected),
+                "{name}: {text:?} lacks {expected:?}"
+            );
         }
     }
 
@@ -218,13 +241,20 @@ mod tests {
     fn a_role_by_which_the_other_site_replicates_is_not_fenced_hard() {
         let text = problems(|p| {
             p["replication_fence"]["roles"]["secondary"] = json!([role("home")]);
-            p["hard_fence"] = json!({"roles": {"primary": [role("home")], "secondary": [role("b")]}});
+            p["hard_fence"] =
+                json!({"roles": {"primary": [role("home")], "secondary": [role("b")]}});
         });
-        assert!(text.contains("role \"home\" is used by the secondary site too"), "{text}");
+        assert!(
+            text.contains("role \"home\" is used by the secondary site too"),
+            "{text}"
+        );
         let one_sided = problems(|p| {
             p["hard_fence"] = json!({"roles": {"primary": [role("a")]}});
         });
-        assert!(one_sided.contains("hard_fence.roles.secondary: is empty"), "{one_sided}");
+        assert!(
+            one_sided.contains("hard_fence.roles.secondary: is empty"),
+            "{one_sided}"
+        );
     }
 
     #[test]
