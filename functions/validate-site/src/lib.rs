@@ -1,5 +1,7 @@
 //! Proves that the target works before anything is committed to it: sign-in, API calls, the plan's statements.
 
+mod accept;
+
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports, keys};
@@ -9,11 +11,16 @@ use futures::future::BoxFuture;
 use recovery::inventory::Inventory;
 use recovery::kind::Kind;
 use recovery::plan::{Plan, StatementCheck};
-use recovery::run::{Stage, ValidationAnswer};
+use recovery::run::{RunDocument, Stage, ValidationAnswer};
 use recovery::site::{RunId, RunToken, SiteLabel};
 use recovery::validation::{Check, ValidationDocument};
 use serde::{Deserialize, Serialize};
 use sites::{Depth, Purpose, Role, connect_to, failure_at, frozen_url, read_inventory};
+
+/// The check that the target lets the system in.
+const SIGN_IN: &str = "sign in";
+/// The check that the target is the workspace that the plan means.
+const IDENTITY: &str = "the workspace is the one of the plan";
 
 /// What the state machine hands over.
 #[derive(Clone, Debug, Deserialize)]
@@ -59,7 +66,7 @@ pub async fn handle(
     .await?;
     let mut checks = vec![
         timed(
-            "sign in",
+            SIGN_IN,
             async {
                 workspace
                     .sign_in()
@@ -71,7 +78,7 @@ pub async fn handle(
         )
         .await,
         timed(
-            "the workspace is the one of the plan",
+            IDENTITY,
             async {
                 workspace
                     .verified()
@@ -89,36 +96,20 @@ pub async fn handle(
     if !plan.validation.statements.is_empty() {
         checks.extend(statements(&workspace, &plan, site, ports, invocation).await);
     }
-    finish(ports, &event, site, checks).await
+    finish(ports, &plan, &run, &event, checks).await
 }
 
 async fn finish(
     ports: &Ports,
+    plan: &Plan,
+    run: &RunDocument,
     event: &Event,
-    site: SiteLabel,
     checks: Vec<Check>,
 ) -> Result<Answer, Failure> {
-    let failed: Vec<&Check> = checks.iter().filter(|c| !c.passed).collect();
-    let answer = match failed.first() {
-        None => Answer {
-            answer: ValidationAnswer::Passed,
-            reason: format!("all {} checks of the {site} site passed", checks.len()),
-        },
-        Some(first) => Answer {
-            answer: ValidationAnswer::Failed,
-            reason: format!(
-                "{} of {} checks of the {site} site failed: {}: {}",
-                failed.len(),
-                checks.len(),
-                first.name,
-                first.detail
-            ),
-        },
-    };
-    let now = ports.now();
+    let site = run.target;
     let document = ValidationDocument {
         format_version: 1,
-        checked_at: now,
+        checked_at: ports.now(),
         site,
         checks,
     };
@@ -127,12 +118,55 @@ async fn finish(
         .await?;
     // The run may have lost its lock while the checks ran.
     ports.require_lock(&event.run, &event.token).await?;
+    let failed: Vec<&Check> = document.checks.iter().filter(|c| !c.passed).collect();
+    let total = document.checks.len();
+    let answer = match failed.first() {
+        None => Answer {
+            answer: ValidationAnswer::Passed,
+            reason: format!("all {total} checks of the {site} site passed"),
+        },
+        Some(first) => {
+            let reason = format!(
+                "{} of {total} checks of the {site} site failed: {}: {}",
+                failed.len(),
+                first.name,
+                first.detail
+            );
+            match accepted(ports, plan, run, &failed).await? {
+                Some(by) => Answer {
+                    answer: ValidationAnswer::Passed,
+                    reason: format!("{reason}; {by}"),
+                },
+                None => Answer {
+                    answer: ValidationAnswer::Failed,
+                    reason,
+                },
+            }
+        }
+    };
     if answer.answer == ValidationAnswer::Passed {
         ports
             .finish(&event.run, &event.token, Stage::Validation)
             .await?;
     }
     Ok(answer)
+}
+
+/// Who has accepted these failures. Nobody can accept that the target is another workspace, or one that lets nobody in.
+async fn accepted(
+    ports: &Ports,
+    plan: &Plan,
+    run: &RunDocument,
+    failed: &[&Check],
+) -> Result<Option<String>, Failure> {
+    if failed
+        .iter()
+        .any(|c| [SIGN_IN, IDENTITY].contains(&c.name.as_str()))
+    {
+        return Ok(None);
+    }
+    let names = failed.iter().map(|c| c.name.clone()).collect();
+    accept::accepted_or_asked(ports, plan, run, names).await
 }
 
 async fn timed(name: impl Into<String>, work: BoxFuture<'_, Result<String, String>>) -> Check {

@@ -22,6 +22,8 @@ pub enum Scenario {
     ValidationFails,
     /// The same; then the target is repaired and the run resumed.
     ResumeAfterRepair,
+    /// The same, but nothing is repaired: a person accepts by name that the check fails, and the run is resumed.
+    ValidationAccepted,
     /// Nobody answers the request.
     NobodyApproves,
     /// A person declines.
@@ -61,6 +63,9 @@ impl Scenario {
             Self::MissingJob => "a job is missing at the standby: ends in NotReady",
             Self::ValidationFails => "a check fails at the target: ends in ValidationFailed",
             Self::ResumeAfterRepair => "the same, then repaired and resumed: ends in Completed",
+            Self::ValidationAccepted => {
+                "a check fails and stays so; a person accepts it by name: ends in Completed"
+            }
             Self::NobodyApproves => "nobody answers: ends in ApprovalExpired",
             Self::Declined => "a person declines: ends in Declined",
             Self::WrongMode => "a typo in the console input: ends in Failed, nothing is written",
@@ -79,7 +84,8 @@ impl Scenario {
             | Self::FailoverStillRunning
             | Self::LossAboveObjective
             | Self::ApprovedOnThePage
-            | Self::ResumeAfterRepair => Outcome::Completed,
+            | Self::ResumeAfterRepair
+            | Self::ValidationAccepted => Outcome::Completed,
             Self::MissingJob => Outcome::NotReady,
             Self::ValidationFails => Outcome::ValidationFailed,
             Self::NobodyApproves => Outcome::ApprovalExpired,

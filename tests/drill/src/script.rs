@@ -135,7 +135,7 @@ impl Drill<'_> {
         }
         if matches!(
             scenario,
-            Scenario::ValidationFails | Scenario::ResumeAfterRepair
+            Scenario::ValidationFails | Scenario::ResumeAfterRepair | Scenario::ValidationAccepted
         ) {
             let broken = json!({"statement": "SELECT 1", "failure": "the metastore of this region is not attached"});
             self.world.secondary.control("statements", &broken).await?;
@@ -146,12 +146,15 @@ impl Drill<'_> {
         self.world.disaster(scenario.keeps_running(), lag).await?;
         let execution = self.noticed().await?;
         let ended = self.follow(&execution).await?;
-        let ended =
-            if scenario == Scenario::ResumeAfterRepair && ended.status == ExecutionStatus::Failed {
+        let ended = match (scenario, ended.status) {
+            (Scenario::ResumeAfterRepair, ExecutionStatus::Failed) => {
                 self.repair_and_resume(&ended).await?
-            } else {
-                ended
-            };
+            }
+            (Scenario::ValidationAccepted, ExecutionStatus::Failed) => {
+                self.accept_and_resume(&ended).await?
+            }
+            _ => ended,
+        };
         let run = execution.name.clone();
         let report = self.report(&run).await?;
         if report
@@ -278,7 +281,11 @@ impl Drill<'_> {
             .secondary
             .control("statements", &json!({"statement": "SELECT 1"}))
             .await?;
-        let input = json!({"mode": "resume", "run": ended.name});
+        self.resume(&ended.name).await
+    }
+
+    pub(crate) async fn resume(&self, run: &str) -> Result<Execution, DrillError> {
+        let input = json!({"mode": "resume", "run": run});
         let arn = self
             .world
             .cloud

@@ -37,7 +37,10 @@ fn step_after(run: &RunDocument, outcome: Outcome) -> String {
             run.run
         ),
         Outcome::ValidationFailed => {
-            format!("repair the target, then {resume}; the fence stands meanwhile")
+            format!(
+                "repair the target, or approve the request to go on although checks failed (approvals/validation.json); then {resume}; \
+                 the fence stands meanwhile"
+            )
         }
         Outcome::Preempted | Outcome::Stopped | Outcome::Failed => {
             format!("when the cause is gone, {resume}")

@@ -158,6 +158,26 @@ async fn a_run_that_failed_validation_is_resumed_after_the_repair_and_completes(
 }
 
 #[tokio::test]
+async fn a_failed_check_is_passed_over_only_if_a_person_accepted_it_by_name() {
+    let (summary, _out) = drill(Scenario::ValidationAccepted, None).await;
+    let report = std::fs::read_to_string(summary.report.unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let accepted = report["decisions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|d| d["decisions"].as_array().unwrap())
+        .flat_map(|d| d["accepted"].as_array().unwrap())
+        .find(|o| o["override"] == "validation_failed");
+    assert!(accepted.is_some(), "{}", report["decisions"]);
+    let failed = report["checks"].as_array().unwrap();
+    assert!(
+        failed.iter().any(|c| c["passed"] == false),
+        "the report hides the failed check"
+    );
+}
+
+#[tokio::test]
 async fn silence_is_a_decline_and_changes_nothing() {
     let (summary, _out) = drill(Scenario::NobodyApproves, None).await;
     assert!(!summary.stages.contains_key("Fence"));
