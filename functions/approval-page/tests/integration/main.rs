@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod headers;
 #[cfg(test)]
 mod many;
