@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use aws::{Failure, Invocation, Ports};
 use databricks::{Workspace, Writer};
 use futures::FutureExt;
-use recovery::activation::{ActivationAct, Phase, PhaseWork, work};
+use recovery::act::Act;
+use recovery::activation::{ActivationStep, Aim, Phase, PhaseWork, work};
 use recovery::failure::FailureName;
 use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
@@ -79,15 +80,6 @@ const fn stage_of(phase: Phase) -> Stage {
         Phase::JobConcurrency => Stage::JobConcurrency,
         Phase::OneTimeRuns => Stage::OneTimeRuns,
         Phase::Schedules => Stage::Schedules,
-    }
-}
-
-const fn kinds_of(phase: Phase) -> &'static [Kind] {
-    match phase {
-        Phase::Pools => &[Kind::InstancePool],
-        Phase::Compute => &[Kind::Cluster, Kind::Warehouse],
-        Phase::JobConcurrency | Phase::OneTimeRuns => &[Kind::Job],
-        Phase::Schedules => &[Kind::Job, Kind::Pipeline],
     }
 }
 
@@ -185,13 +177,21 @@ fn give_up_if_late(
     ))
 }
 
+/// When something was last acted upon, and how often.
+#[derive(Clone, Copy)]
+struct Acted {
+    at: jiff::Timestamp,
+    tried: Instant,
+    attempts: u32,
+}
+
 struct Activation<'a> {
     ports: &'a Ports,
     plan: &'a Plan,
     event: &'a Event,
     run: &'a RunDocument,
     invocation: &'a Invocation,
-    acted: BTreeMap<Subject, (jiff::Timestamp, Instant)>,
+    acted: BTreeMap<Subject, Acted>,
     /// What the platform refused for good: tried once a call, so that it does not hold up the rest.
     refused: BTreeSet<Subject>,
     told: BTreeSet<Subject>,
@@ -205,10 +205,10 @@ impl Activation<'_> {
         baseline: &Inventory,
     ) -> Result<Answer, Failure> {
         let began = Instant::now();
-        let kinds: Vec<Kind> = kinds_of(self.event.phase)
-            .iter()
-            .copied()
-            .filter(|kind| self.plan.kinds.contains(kind))
+        let kinds: Vec<Kind> = self
+            .plan
+            .protected_kinds()
+            .filter(|kind| kind.is_restored_in(self.event.phase))
             .collect();
         loop {
             self.ports
@@ -223,7 +223,15 @@ impl Activation<'_> {
             )
             .await
             .map_err(|e| failure_at(self.run.target, &e))?;
-            let work = work(self.event.phase, &kinds, baseline, &target);
+            let waves = &self.plan.activation.waves;
+            let work = work(
+                self.event.phase,
+                Aim::TakeOver,
+                &kinds,
+                waves,
+                baseline,
+                &target,
+            );
             self.list(&work).await?;
             if self.event.phase == Phase::OneTimeRuns {
                 return self.one_time_runs(writer, &work).await;
@@ -274,6 +282,7 @@ impl Activation<'_> {
                 subject: Some(subject.clone()),
                 act: "left alone".to_owned(),
                 at,
+                attempts: 0,
                 status: EntryStatus::Listed {
                     reason: reason.clone(),
                 },
@@ -285,13 +294,14 @@ impl Activation<'_> {
     async fn verify(&mut self, target: &Inventory, work: &PhaseWork) -> Result<(), Failure> {
         let as_wanted: BTreeSet<&Subject> = work.as_wanted.iter().collect();
         let mut entries = Vec::new();
-        self.acted.retain(|subject, (attempted, _)| {
-            match Verified::by_reading(target, Some(*attempted), |_| as_wanted.contains(subject)) {
+        self.acted.retain(|subject, acted| {
+            match Verified::by_reading(target, Some(acted.at), |_| as_wanted.contains(subject)) {
                 Some(proof) => {
                     entries.push(Entry {
                         subject: Some(subject.clone()),
                         act: "read back".to_owned(),
                         at: target.read_at,
+                        attempts: acted.attempts,
                         status: EntryStatus::Verified { read_at: proof },
                     });
                     false
@@ -303,14 +313,22 @@ impl Activation<'_> {
     }
 
     async fn act(&mut self, writer: &Writer, work: &PhaseWork) -> Result<(), Failure> {
-        let due: Vec<_> = work
+        let now = self.ports.now();
+        let entered = self.run.entered_at(stage_of(self.event.phase), now);
+        let open = work.open_wave(
+            &self.refused,
+            self.plan.activation.waves.len(),
+            now.duration_since(entered).unsigned_abs(),
+            self.patience(),
+        );
+        let due: Vec<&ActivationStep> = work
             .steps
             .iter()
-            .filter(|step| !self.refused.contains(&step.subject))
+            .filter(|step| step.wave <= open && !self.refused.contains(&step.subject))
             .filter(|step| {
                 self.acted
                     .get(&step.subject)
-                    .is_none_or(|(_, at)| at.elapsed() >= REPEAT_AFTER)
+                    .is_none_or(|acted| acted.tried.elapsed() >= REPEAT_AFTER)
             })
             .collect();
         for batch in due.chunks(BATCH) {
@@ -320,29 +338,38 @@ impl Activation<'_> {
             self.ports
                 .require_lock(&self.event.run, &self.event.token)
                 .await?;
-            let at = self.ports.now();
-            let attempted = |status: EntryStatus| {
-                batch
-                    .iter()
-                    .map(|step| Entry {
-                        subject: Some(step.subject.clone()),
-                        act: step.words().to_owned(),
-                        at,
-                        status: status.clone(),
-                    })
-                    .collect()
-            };
-            self.write(attempted(EntryStatus::Attempted)).await?;
-            for step in batch {
-                self.acted
-                    .insert(step.subject.clone(), (at, Instant::now()));
-            }
-            let (results, refused) =
-                carry_out(writer, batch, &self.run.run, &self.ports.clock).await;
+            self.announce(batch).await?;
+            let acted = &self.acted;
+            let attempts = |subject: &Subject| acted.get(subject).map_or(1, |a| a.attempts);
+            let clock = &self.ports.clock;
+            let (results, refused) = carry_out(writer, batch, attempts, &self.run.run, clock).await;
             self.refused.extend(refused);
             self.write(results).await?;
         }
         Ok(())
+    }
+
+    /// Notes that these are about to be tried, so that a killed function leaves a trace.
+    async fn announce(&mut self, batch: &[&ActivationStep]) -> Result<(), Failure> {
+        let at = self.ports.now();
+        let mut entries = Vec::new();
+        for step in batch {
+            let before = self.acted.get(&step.subject).map_or(0, |a| a.attempts);
+            let acted = Acted {
+                at,
+                tried: Instant::now(),
+                attempts: before.saturating_add(1),
+            };
+            self.acted.insert(step.subject.clone(), acted);
+            entries.push(Entry {
+                subject: Some(step.subject.clone()),
+                act: step.act.restoring_words().to_owned(),
+                at,
+                attempts: acted.attempts,
+                status: EntryStatus::Attempted,
+            });
+        }
+        self.write(entries).await
     }
 
     /// Each interrupted run that is asked for starts once, however often this is called: the idempotency token is made
@@ -353,7 +380,7 @@ impl Activation<'_> {
             self.ports
                 .require_lock(&self.event.run, &self.event.token)
                 .await?;
-            let ActivationAct::RunJob {
+            let Act::RunJob {
                 job_id,
                 interrupted,
             } = &step.act

@@ -1,12 +1,20 @@
 //! Lifting a fence: a question like any other, asked and answered in one act if one approval is enough.
 
+use std::time::Duration;
+
 use aws::notices::{Audience, Notice};
 use aws::{Failure, Ports};
+use jiff::SignedDuration;
 use recovery::approval::{ApprovalId, Asked, Decisions, End, Receipt, Request};
+use recovery::failure::FailureName;
 use recovery::site::SiteLabel;
-use recovery::state::Refusal;
+use recovery::state::{Lifted, Refusal};
 
 use crate::decide::{Asking, words};
+
+/// How long an operator waits for a pass that is under way; it stops within seconds, unless it was killed.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(40);
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 pub(crate) async fn unfence(
     ports: &Ports,
@@ -71,7 +79,7 @@ async fn request(ports: &Ports, asked: &Asked<'_>) -> Result<Request, Failure> {
         Ok(request)
     } else {
         Err(Failure::new(
-            recovery::failure::FailureName::Conflict,
+            FailureName::Conflict,
             "somebody else asks to lift this fence at this moment; try again",
         ))
     }
@@ -106,11 +114,25 @@ async fn ask_others(
         .await
 }
 
-/// Lifts a fence whose request was approved.
+/// Lifts a fence whose request was approved, as soon as no pass is under way.
 pub(crate) async fn lift(ports: &Ports, site: SiteLabel) -> Result<String, Failure> {
-    let fence = ports
-        .change_state(|state| state.lift_fence(site, true))
-        .await?;
+    let asked_at = ports.now();
+    let fence = loop {
+        let now = ports.now();
+        let lifted = ports
+            .change_state(|state| state.lift_fence(site, true, now))
+            .await?;
+        match lifted {
+            Lifted::Done(fence) => break fence,
+            Lifted::Waits if now.duration_since(asked_at) >= PATIENCE => {
+                return Err(Failure::new(
+                    FailureName::Blocked,
+                    format!("a pass of the fence on the {site} site does not end; ask again"),
+                ));
+            }
+            Lifted::Waits => tokio::time::sleep(LOOK_AGAIN).await,
+        }
+    };
     let rest = if fence.verified_at.is_some() {
         "what it paused stays paused until something restores it"
     } else {

@@ -2,7 +2,11 @@
 //! site, quiets what is live, and reads it again.
 
 mod aws_fence;
+mod guard;
+mod lanes;
+mod news;
 mod pass;
+mod records;
 mod watch;
 
 use std::time::Duration;
@@ -14,6 +18,7 @@ use recovery::fence::{FenceAnswer, answer};
 use recovery::plan::Plan;
 use recovery::run::Stage;
 use recovery::site::{RunId, RunToken};
+use recovery::state::Refusal;
 use serde::{Deserialize, Serialize};
 use sites::{Purpose, Role, connect_to, frozen_url};
 
@@ -21,7 +26,8 @@ pub use aws_fence::{Lifting, WatchedAws};
 pub use watch::Watched;
 
 use crate::aws_fence::{AwsPass, By};
-use crate::pass::{Pass, Right};
+use crate::guard::Right;
+use crate::pass::Pass;
 
 /// What starts the function.
 #[derive(Clone, Debug, Deserialize)]
@@ -133,20 +139,15 @@ async fn in_run(
     .await?;
     let workspace =
         connect_to(ports, plan, site, url, Role::Operator, Purpose::Fence(call)).await?;
-    let mut pass = Pass::new(
-        ports,
-        plan,
-        site,
-        run_id.clone(),
-        Right::Run(token.clone()),
-        invocation,
-    );
-    let (found, ()) = tokio::join!(
-        pass.work_in_time(&door, &workspace, patience(plan)),
+    let right = Right::Run(token.clone());
+    let pass = Pass::begin(ports, plan, site, run_id.clone(), right, invocation).await?;
+    let (worked, ()) = tokio::join!(
+        pass.work(&door, &workspace, patience(plan)),
         in_aws.hold_roles()
     );
-    let found = found?;
-    let fence = pass.record(&found).await?;
+    let (found, fence) = worked?;
+    news::nothing_yet(ports, run_id, site).await?;
+    let fence = fence.ok_or(Refusal::NoFence { site })?;
     let now = ports.now();
     let began = run.entered_at(Stage::Fence, now);
     let answer = answer(&fence, found.is_quiet(), began, plan.fence, now);

@@ -1,39 +1,34 @@
-//! The pass itself: read, act, read again.
+//! The pass itself: read, act, read again. Reading goes on while it acts, so that what starts meanwhile is seen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports};
-use databricks::{
-    ClusterId, Error, JobId, PipelineId, RunId as PlatformRunId, WarehouseId, Workspace, Writer,
-};
-use futures::{FutureExt, StreamExt, stream};
-use jiff::Timestamp;
-use recovery::fence::{FenceAct, FenceStep, steps, still_live};
+use databricks::{Workspace, Writer};
+use futures::FutureExt;
+use recovery::fence::{steps, still_live};
 use recovery::inventory::{Inventory, Subject};
-use recovery::ledger::{Entry, EntryStatus, Verified};
+use recovery::kind::Kind;
 use recovery::plan::Plan;
-use recovery::site::{RunId, RunToken, SiteLabel};
-use recovery::state::Fence;
-use sites::{Depth, failure_at, read_inventory};
+use recovery::site::{RunId, SiteLabel};
+use recovery::state::{Fence, Refusal};
+use sites::{Depth, failure_at, is_silence, read_inventory, read_unfenceable};
+use tokio::sync::Notify;
 
-/// Writes in flight at once. The rate limits decide the pace.
-const AT_ONCE: usize = 12;
-/// Steps between two looks at lock and fence: at the slowest documented rate (5 a second) well under 15 seconds.
-const BATCH: usize = 24;
+use crate::guard::{Guard, Halt, Right};
+use crate::lanes::Lanes;
+use crate::records::Records;
+
 /// An act is repeated on something that is still live after this long: stopping takes time.
 const REPEAT_AFTER: Duration = Duration::from_secs(15);
-/// The pause between two readings of the site.
+/// The pause between two readings of a site that has little to do.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-
-/// By what right a pass acts.
-#[derive(Clone, Debug)]
-pub(crate) enum Right {
-    /// The run holds the lock.
-    Run(RunToken),
-    /// A fence stands.
-    StandingFence,
-}
+/// When time is up nothing new is begun; what is under way may end, so that its answers reach the ledger. Well within the margin
+/// that an invocation keeps.
+const GRACE: Duration = Duration::from_secs(8);
+/// A site that has much to do is read again after this long, while the acts go on.
+const ROUND: Duration = Duration::from_secs(20);
 
 /// What a pass found at its end.
 #[derive(Clone, Debug)]
@@ -46,6 +41,8 @@ pub(crate) enum Found {
     Unread(String),
     /// No answer at the door.
     Unreachable(String),
+    /// Others go on: this pass found nothing out.
+    GaveWay(String),
 }
 
 impl Found {
@@ -66,6 +63,7 @@ impl Found {
             }
             Self::Unread(error) => format!("answers, but could not be read whole ({error})"),
             Self::Unreachable(error) => format!("cannot be reached ({error})"),
+            Self::GaveWay(why) => format!("this pass gave way: {why}"),
         }
     }
 }
@@ -76,57 +74,66 @@ pub(crate) struct Pass<'a> {
     plan: &'a Plan,
     site: SiteLabel,
     run: RunId,
-    right: Right,
     invocation: &'a Invocation,
-    /// When each subject was last acted upon in this pass, or in an earlier one that could not verify it.
-    acted: BTreeMap<Subject, (Timestamp, Option<Instant>)>,
-    /// The subjects that were acted upon by this pass.
-    pub(crate) touched: BTreeSet<Subject>,
+    guard: Guard<'a>,
+    pub(crate) records: Records<'a>,
 }
 
 impl<'a> Pass<'a> {
-    pub(crate) const fn new(
+    /// Reads what earlier passes left in the ledger.
+    pub(crate) async fn begin(
         ports: &'a Ports,
         plan: &'a Plan,
         site: SiteLabel,
         run: RunId,
         right: Right,
         invocation: &'a Invocation,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Failure> {
+        let request = &invocation.request_id;
+        Ok(Self {
             ports,
             plan,
             site,
+            guard: Guard::new(ports, site, run.clone(), right, request),
+            records: Records::read(ports, run.clone(), site, request).await?,
             run,
-            right,
             invocation,
-            acted: BTreeMap::new(),
-            touched: BTreeSet::new(),
-        }
+        })
     }
 
-    /// [`Self::work`], cut off when the invocation must end: a call that hangs must not be killed with the function.
-    pub(crate) async fn work_in_time(
-        &mut self,
+    /// Fences until the site is quiet, does not answer, or time is up, and writes into the state what was found. A call that
+    /// hangs is cut off before the function is killed.
+    pub(crate) async fn work(
+        &self,
         door: &Workspace,
         workspace: &Workspace,
         patience: Duration,
-    ) -> Result<Found, Failure> {
-        let left = self.invocation.left();
-        tokio::time::timeout(left, self.work(door, workspace, patience))
+    ) -> Result<(Found, Option<Fence>), Failure> {
+        let working = self.until_quiet(door, workspace, patience);
+        let found = tokio::time::timeout(self.invocation.left() + GRACE, working)
             .await
-            .unwrap_or_else(|_| Ok(Found::Unread("time was up".to_owned())))
+            .unwrap_or_else(|_| Ok(Found::Unread("time was up".to_owned())));
+        let found = match found {
+            Ok(found) => found,
+            Err(Halt::GiveWay(why)) => Found::GaveWay(why),
+            Err(Halt::Failed(failure)) => {
+                self.guard.release().await?;
+                return Err(failure);
+            }
+        };
+        let fence = self.record(&found).await?;
+        Ok((found, fence))
     }
 
-    /// Fences until the site is quiet, does not answer, or time is up. `door` asks once and never again: an unreachable
-    /// site costs one time-out, not one for each list and repeat.
-    async fn work(
-        &mut self,
+    /// `door` asks once and never again: an unreachable site costs one time-out, not one for each list and repeat.
+    async fn until_quiet(
+        &self,
         door: &Workspace,
         workspace: &Workspace,
         patience: Duration,
-    ) -> Result<Found, Failure> {
+    ) -> Result<Found, Halt> {
         let began = Instant::now();
+        self.guard.require().await?;
         if let Err(error) = door.me().boxed().await
             && is_silence(&error)
         {
@@ -136,50 +143,131 @@ impl<'a> Pass<'a> {
         let writer = match workspace.verified().boxed().await {
             Ok(writer) => writer,
             Err(error) if is_silence(&error) => return Ok(Found::Unread(error.to_string())),
-            Err(error) => return Err(failure_at(self.site, &error)),
+            Err(error) => return Err(failure_at(self.site, &error).into()),
         };
-        self.resume_ledger().await?;
+        // What fires and writes first is read first: the other lists may be slow.
+        let jobs: Vec<Kind> = self
+            .plan
+            .protected_kinds()
+            .filter(|kind| *kind == Kind::Job)
+            .collect();
+        let mut reading = match self.read(workspace, &jobs).await {
+            Ok(inventory) => inventory,
+            Err(end) => return end,
+        };
+        let mut is_whole = jobs.len() == self.plan.kinds.len();
+        let mut unfenceable_told = false;
         loop {
-            self.require_right().await?;
-            let inventory = match read_inventory(
-                workspace,
-                self.site,
-                &self.plan.kinds,
-                Depth::Live,
-                self.ports.now(),
-            )
-            .await
-            {
-                Ok(inventory) => inventory,
-                Err(error) if is_silence(&error) => return Ok(Found::Unread(error.to_string())),
-                Err(error) => return Err(failure_at(self.site, &error)),
-            };
-            let live = still_live(&inventory, &self.plan.kinds);
-            self.verify(&inventory, &live).await?;
-            if live.is_empty() {
+            let live = still_live(&reading, &self.plan.kinds);
+            self.records
+                .verify(&reading, &live.iter().collect::<BTreeSet<_>>(), is_whole)
+                .await?;
+            if is_whole && live.is_empty() {
+                if !unfenceable_told {
+                    self.records
+                        .not_fenced(read_unfenceable(workspace).await)
+                        .await?;
+                }
                 return Ok(Found::Quiet);
             }
-            if self.invocation.is_over() || began.elapsed() >= patience {
+            if is_whole && (self.invocation.is_over() || began.elapsed() >= patience) {
                 return Ok(Found::Live(live));
             }
-            self.act(
-                &writer,
-                steps(&inventory, &self.plan.kinds, self.ports.now()),
-            )
-            .await?;
-            tokio::time::sleep(LOOK_AGAIN).await;
+            let wait = if is_whole { ROUND } else { Duration::ZERO };
+            let round = self
+                .round(workspace, &writer, &reading, wait)
+                .boxed_local()
+                .await?;
+            reading = match round {
+                Ok(inventory) => inventory,
+                Err(end) => return end,
+            };
+            is_whole = true;
+            if !unfenceable_told {
+                self.records
+                    .not_fenced(read_unfenceable(workspace).await)
+                    .await?;
+                unfenceable_told = true;
+            }
         }
     }
 
-    /// Writes what was found into the state: since when the site is verified or unreachable.
-    pub(crate) async fn record(&self, found: &Found) -> Result<Fence, Failure> {
+    /// Acts upon one reading, and reads the site again after `wait` at the latest, while the acts go on.
+    async fn round(
+        &self,
+        workspace: &Workspace,
+        writer: &Writer,
+        reading: &Inventory,
+        wait: Duration,
+    ) -> Result<Result<Inventory, Result<Found, Halt>>, Halt> {
+        let repeat_after = self.scaled(REPEAT_AFTER);
+        let due: Vec<_> = steps(reading, &self.plan.kinds, self.ports.now())
+            .into_iter()
+            .filter(|step| self.records.is_due(step, reading.read_at, repeat_after))
+            .collect();
+        let (stop, done) = (AtomicBool::new(false), Notify::new());
+        let lanes = Lanes::new(
+            &self.guard,
+            &self.records,
+            writer,
+            &self.run,
+            self.invocation,
+            &stop,
+        );
+        let acting = async {
+            let result = lanes.work(due).await;
+            done.notify_one();
+            result
+        };
+        let next = async {
+            tokio::select! {
+                () = tokio::time::sleep(self.scaled(wait)) => {}
+                () = done.notified() => tokio::time::sleep(self.scaled(LOOK_AGAIN.min(wait))).await,
+            }
+            let next = self.read(workspace, &self.plan.kinds).await;
+            stop.store(true, Ordering::Relaxed);
+            next
+        };
+        // A lost right ends the reading too.
+        let next = async { Ok::<_, Halt>(next.await) };
+        let ((), next) = futures::try_join!(acting.boxed_local(), next.boxed_local())?;
+        Ok(next)
+    }
+
+    /// Reads these kinds, or says how the pass ends.
+    async fn read(
+        &self,
+        workspace: &Workspace,
+        kinds: &[Kind],
+    ) -> Result<Inventory, Result<Found, Halt>> {
+        let reading =
+            read_inventory(workspace, self.site, kinds, Depth::Live, self.ports.now()).await;
+        reading.map_err(|error| {
+            if is_silence(&error) {
+                Ok(Found::Unread(error.to_string()))
+            } else {
+                Err(failure_at(self.site, &error).into())
+            }
+        })
+    }
+
+    fn scaled(&self, time: Duration) -> Duration {
+        time.div_f64(self.ports.time_scale)
+    }
+
+    /// Writes what was found into the state: since when the site is verified or unreachable. The pass is over then.
+    async fn record(&self, found: &Found) -> Result<Option<Fence>, Failure> {
         let now = self.ports.now();
         self.ports
             .change_state(|state| {
-                let fence = state
-                    .fences
-                    .get_mut(&self.site)
-                    .ok_or(recovery::state::Refusal::NoFence { site: self.site })?;
+                state.end_pass(self.site, &self.invocation.request_id);
+                let Some(fence) = state.fences.get_mut(&self.site) else {
+                    return if matches!(found, Found::GaveWay(_)) {
+                        Ok(None)
+                    } else {
+                        Err(Refusal::NoFence { site: self.site })
+                    };
+                };
                 match found {
                     Found::Quiet => {
                         fence.verified_at.get_or_insert(now);
@@ -193,171 +281,10 @@ impl<'a> Pass<'a> {
                         fence.verified_at = None;
                         fence.unreachable_since.get_or_insert(now);
                     }
+                    Found::GaveWay(_) => {}
                 }
-                Ok(fence.clone())
+                Ok(Some(fence.clone()))
             })
             .await
     }
-
-    /// What earlier passes attempted and nobody has verified yet is verified by this one.
-    async fn resume_ledger(&mut self) -> Result<(), Failure> {
-        for page in self.ports.ledger(&self.run).await? {
-            if page.site != self.site || page.stage != "Fence" {
-                continue;
-            }
-            for entry in page.entries {
-                let Some(subject) = entry.subject else {
-                    continue;
-                };
-                if entry.status == "Verified" {
-                    self.acted.remove(&subject);
-                } else {
-                    self.acted.insert(subject, (entry.at, None));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn require_right(&self) -> Result<(), Failure> {
-        match &self.right {
-            Right::Run(token) => self.ports.require_lock(&self.run, token).await.map(|_| ()),
-            Right::StandingFence => {
-                let state = self.ports.state().await?;
-                if state.fences.contains_key(&self.site) {
-                    Ok(())
-                } else {
-                    Err(recovery::state::Refusal::NoFence { site: self.site }.into())
-                }
-            }
-        }
-    }
-
-    /// Notes what this reading shows as quiet and was acted upon before it.
-    async fn verify(&mut self, inventory: &Inventory, live: &[Subject]) -> Result<(), Failure> {
-        let live: BTreeSet<&Subject> = live.iter().collect();
-        let mut entries = Vec::new();
-        self.acted.retain(|subject, (attempted, _)| {
-            let proof =
-                Verified::by_reading(inventory, Some(*attempted), |_| !live.contains(subject));
-            match proof {
-                Some(proof) => {
-                    entries.push(Entry {
-                        subject: Some(subject.clone()),
-                        act: "read back".to_owned(),
-                        at: inventory.read_at,
-                        status: EntryStatus::Verified { read_at: proof },
-                    });
-                    false
-                }
-                None => true,
-            }
-        });
-        self.write(entries).await
-    }
-
-    async fn act(&mut self, writer: &Writer, steps: Vec<FenceStep>) -> Result<(), Failure> {
-        let due: Vec<FenceStep> = steps
-            .into_iter()
-            .filter(|step| {
-                let before = step
-                    .subject
-                    .as_ref()
-                    .and_then(|s| self.acted.get(s))
-                    .and_then(|(_, at)| *at);
-                before.is_none_or(|at| at.elapsed() >= REPEAT_AFTER)
-            })
-            .collect();
-        for batch in due.chunks(BATCH) {
-            if self.invocation.is_over() {
-                return Ok(());
-            }
-            self.require_right().await?;
-            let at = self.ports.now();
-            for subject in batch.iter().filter_map(|s| s.subject.clone()) {
-                self.touched.insert(subject.clone());
-                self.acted.insert(subject, (at, Some(Instant::now())));
-            }
-            self.write(
-                batch
-                    .iter()
-                    .map(|s| entry(s, at, EntryStatus::Attempted))
-                    .collect(),
-            )
-            .await?;
-            let clock = &self.ports.clock;
-            let results: Vec<Entry> = stream::iter(batch)
-                .map(|step| async move {
-                    let status = match carry_out(writer, &step.act).await {
-                        Ok(()) => EntryStatus::Acknowledged,
-                        Err(error) => EntryStatus::Failed {
-                            error: error.to_string(),
-                        },
-                    };
-                    entry(step, clock(), status)
-                })
-                .buffered(AT_ONCE)
-                .collect()
-                .await;
-            self.write(results).await?;
-        }
-        Ok(())
-    }
-
-    async fn write(&self, entries: Vec<Entry>) -> Result<(), Failure> {
-        self.ports
-            .add_to_ledger(
-                &self.run,
-                self.site,
-                "Fence",
-                &self.invocation.request_id,
-                entries,
-            )
-            .await
-    }
-}
-
-fn entry(step: &FenceStep, at: Timestamp, status: EntryStatus) -> Entry {
-    Entry {
-        subject: step.subject.clone(),
-        act: step.words().to_owned(),
-        at,
-        status,
-    }
-}
-
-/// The platform gave no answer of its own, or one that says that it is not itself.
-fn is_silence(error: &Error) -> bool {
-    error.is_unreachable()
-        || matches!(
-            error.cause(),
-            databricks::Cause::Http5xx | databricks::Cause::DeadlineExceeded
-        )
-}
-
-/// What is gone is quiet, too.
-async fn carry_out(writer: &Writer, act: &FenceAct) -> Result<(), Error> {
-    let result = match act {
-        FenceAct::PauseJob { job_id, updates } => pause(writer, JobId(*job_id), updates).await,
-        FenceAct::CancelQueuedRuns => writer.cancel_all_queued_runs().await,
-        FenceAct::CancelRun { run_id } => writer.cancel_run(PlatformRunId(*run_id)).await,
-        FenceAct::StopPipeline { id } => writer.stop_pipeline(&PipelineId(id.clone())).await,
-        FenceAct::TerminateCluster { id } => writer.terminate_cluster(&ClusterId(id.clone())).await,
-        FenceAct::StopWarehouse { id } => writer
-            .stop_warehouse(&WarehouseId(id.clone()))
-            .await
-            .map(|_| ()),
-        FenceAct::DrainPool { pool } => writer.edit_pool(pool.clone()).await,
-    };
-    match result {
-        Err(error) if error.is_not_found() => Ok(()),
-        other => other,
-    }
-}
-
-async fn pause(writer: &Writer, job: JobId, updates: &[databricks::Object]) -> Result<(), Error> {
-    for update in updates {
-        writer.update_job(job, update.clone()).await?;
-    }
-    Ok(())
 }

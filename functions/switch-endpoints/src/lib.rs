@@ -136,6 +136,7 @@ async fn endpoints(
             subject: None,
             act: format!("pointers in {region}"),
             at: ports.now(),
+            attempts: 1,
             status,
         });
     }

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
+use futures::{StreamExt, TryStreamExt, stream};
 use recovery::baseline::{Baseline, BaselinePointer};
 use recovery::failure::FailureName;
 use recovery::ledger::{Entry, LEDGER_FORMAT, Page, ReadPage};
@@ -24,6 +25,9 @@ use crate::{Failure, Ports, keys};
 const SWAP_ATTEMPTS: u32 = 8;
 /// No stored document unpacks to more than this.
 const LARGEST_DOCUMENT: u64 = 512 * 1024 * 1024;
+
+/// Ledger pages read at once: a large fence has hundreds.
+const PAGES_AT_ONCE: usize = 16;
 
 /// What a change of a document leads to.
 pub enum Change<R> {
@@ -391,11 +395,25 @@ impl Ports {
     /// # Errors
     /// `StateCorrupt`, or what the store said.
     pub async fn ledger(&self, run: &RunId) -> Result<Vec<ReadPage>, Failure> {
-        let mut pages = Vec::new();
-        for key in self.store.list(&keys::of_run(run, "ledger/")).await? {
-            pages.extend(self.read::<ReadPage>(&key).await?);
-        }
-        Ok(pages)
+        self.ledger_under(run, "ledger/").await
+    }
+
+    /// The pages of one stage of a run's ledger, in order of the keys.
+    ///
+    /// # Errors
+    /// As [`Ports::ledger`].
+    pub async fn ledger_of(&self, run: &RunId, stage: &str) -> Result<Vec<ReadPage>, Failure> {
+        self.ledger_under(run, &format!("ledger/{stage}/")).await
+    }
+
+    async fn ledger_under(&self, run: &RunId, prefix: &str) -> Result<Vec<ReadPage>, Failure> {
+        let keys = self.store.list(&keys::of_run(run, prefix)).await?;
+        let pages: Vec<Option<ReadPage>> = stream::iter(keys)
+            .map(|key| async move { self.read::<ReadPage>(&key).await })
+            .buffered(PAGES_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(pages.into_iter().flatten().collect())
     }
 
     /// The fresh and older observations of one site by every vantage of the plan. A vantage that never reported has none.

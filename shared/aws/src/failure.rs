@@ -43,7 +43,10 @@ impl From<Failure> for Diagnostic {
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let name = match refusal {
-            Refusal::Held { .. } | Refusal::Locked { .. } => FailureName::Blocked,
+            Refusal::Held { .. }
+            | Refusal::Locked { .. }
+            | Refusal::PassUnderWay { .. }
+            | Refusal::Lifting { .. } => FailureName::Blocked,
             Refusal::LockLost { .. } => FailureName::LockLost,
             Refusal::NoFence { .. } | Refusal::NeverQuiet { .. } => FailureName::InvalidEvent,
             Refusal::Changed { .. } => FailureName::Blocked,

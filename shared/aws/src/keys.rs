@@ -67,6 +67,12 @@ pub fn of_run(run: &RunId, name: &str) -> String {
     format!("runs/{run}/{name}")
 }
 
+/// Up to when the managers were told what was fenced again at a site.
+#[must_use]
+pub fn fence_news(run: &RunId, site: SiteLabel) -> String {
+    of_run(run, &format!("fence/{site}-told.json"))
+}
+
 /// The newest request of a question of a run.
 #[must_use]
 pub fn request(run: &RunId, question: &Question) -> String {

@@ -37,6 +37,8 @@ pub struct Ports {
     pub random: Random,
     /// The address of the page, if there is one.
     pub page_url: Option<String>,
+    /// How many of a platform's seconds pass in one of ours: 1, but for tests against simulated platforms that run faster.
+    pub time_scale: f64,
 }
 
 impl Ports {
@@ -63,6 +65,7 @@ impl Ports {
             clock: Arc::new(Timestamp::now),
             random: Arc::new(os_random),
             page_url: environment.page_url.clone(),
+            time_scale: 1.0,
         };
         Ok((ports, environment, config))
     }
@@ -88,6 +91,7 @@ impl Ports {
             clock,
             random: counter(),
             page_url: Some("https://page.example/".to_owned()),
+            time_scale: 1.0,
         };
         (ports, store, parameters, notices)
     }

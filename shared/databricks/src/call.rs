@@ -150,7 +150,7 @@ impl Workspace {
             .retry(BACKOFF)
             .when(|failure| retries == Retries::On && failure.may_repeat(request.operation.repeat))
             .adjust(|failure, backoff| {
-                let wait = wait(&failure.error, backoff?);
+                let wait = wait(&failure.error, backoff?).div_f64(self.settings().time_scale);
                 let in_time = Instant::now()
                     .checked_add(wait)
                     .is_some_and(|then| then < deadline);
@@ -210,12 +210,15 @@ impl Workspace {
         let builder = match operation.method {
             Method::Get => self.http().get(url),
             Method::Post => self.http().post(url),
+            Method::Put => self.http().put(url),
+            Method::Patch => self.http().patch(url),
         };
         let builder = builder.bearer_auth(token.secret.expose());
         let builder = match &request.body {
             Some(body) => builder.json(body),
             None => builder,
         };
+        let sent = Instant::now();
         let answer = self
             .exchange(builder, time, &target)
             .await
@@ -224,7 +227,7 @@ impl Workspace {
             return Ok(answer);
         }
         let error = refused(&answer, target, operation.missing, &self.secrets());
-        self.slow_down(operation.class, &error);
+        self.slow_down(operation.class, sent, &error);
         Err(Failure::sent(error))
     }
 
@@ -270,12 +273,11 @@ impl Workspace {
 
     /// Pauses a class that the platform throttles, at most for the time of one call: a pause that no call outlives
     /// need not be longer.
-    fn slow_down(&self, class: Class, error: &Error) {
+    fn slow_down(&self, class: Class, sent: Instant, error: &Error) {
         if is_rate_limited(error) {
-            self.limits().pause(
-                class,
-                wait(error, Duration::ZERO).min(self.timeouts().total),
-            );
+            let pause = wait(error, Duration::ZERO).div_f64(self.settings().time_scale);
+            self.limits()
+                .slow_down(class, sent, pause.min(self.timeouts().total));
         }
     }
 
@@ -332,7 +334,7 @@ impl Workspace {
             .await
             .and_then(|answer| token::read(&answer, asked_at, client_secret, target));
         if let Err(error) = &result {
-            self.slow_down(Class::Token, error);
+            self.slow_down(Class::Token, asked_at, error);
         }
         result
     }

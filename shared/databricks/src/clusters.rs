@@ -12,7 +12,6 @@ use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
 const SPARK_VERSIONS: Operation = Operation::read("list spark versions", Class::ClustersRead);
-const LIST: Operation = Operation::read("list clusters", Class::ClustersRead);
 const GET: Operation =
     Operation::read("get cluster", Class::ClustersRead).missing(Missing::ClusterRead);
 const START: Operation = Operation {
@@ -56,17 +55,6 @@ impl Workspace {
         self.field(request, "versions", |value| {
             serde_json::from_value(value).ok()
         })
-        .await
-    }
-
-    /// All clusters: pinned, active, and terminated within 30 days. 100 a request.
-    ///
-    /// Errors: [`Error::EndlessPaging`], and those of any call.
-    pub async fn list_clusters(&self) -> Result<Vec<Object>, Error> {
-        self.list(
-            Request::new(&LIST, "/api/2.1/clusters/list").query("page_size", "100"),
-            "clusters",
-        )
         .await
     }
 

@@ -10,7 +10,6 @@ use crate::repeat::Repeat;
 use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
-const LIST: Operation = Operation::read("list jobs", Class::JobsList);
 const GET: Operation = Operation::read("get job", Class::JobsGet).missing(Missing::Job);
 /// Repeating sets the same fields to the same values.
 const UPDATE: Operation = Operation {
@@ -29,27 +28,10 @@ const RUN_NOW: Operation = Operation {
     missing: Missing::Job,
 };
 
-/// The most jobs a page may hold (`jobs/list`: 1 to 100).
-const PAGE_SIZE: &str = "100";
 /// The arrays of a job's settings that `jobs/get` hands out in pages of 100.
 const PAGED_SETTINGS: [&str; 4] = ["tasks", "job_clusters", "environments", "parameters"];
 
 impl Workspace {
-    /// All jobs, as `jobs/list` shows them.
-    ///
-    /// Without `expand_tasks` an object holds schedule, trigger, continuous and limits, but neither tasks nor job
-    /// clusters; whether its `triggers` is complete is not documented, so read a job with [`Workspace::get_job`]
-    /// before deciding by it. 100 jobs a request, 20 requests a second.
-    ///
-    /// Errors: [`Error::EndlessPaging`], and those of any call.
-    pub async fn list_jobs(&self, expand_tasks: bool) -> Result<Vec<Object>, Error> {
-        let mut request = Request::new(&LIST, "/api/2.2/jobs/list").query("limit", PAGE_SIZE);
-        if expand_tasks {
-            request = request.query("expand_tasks", "true");
-        }
-        self.list(request, "jobs").await
-    }
-
     /// One job with all its tasks, job clusters, environments and parameters: the pages that the platform cuts jobs
     /// of more than 100 of these into are merged, and the paging fields removed.
     ///

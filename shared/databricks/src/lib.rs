@@ -7,9 +7,11 @@
 //! Facts about the API are cited at the operations: databricks-sdk-py 0.156.0 is Databricks' own SDK, generated from
 //! their API description; databricks-sdk-go 0.175.0 and databricks/cli are theirs too.
 
+mod apps;
 mod call;
 mod cause;
 mod clusters;
+mod collections;
 mod error;
 mod fresh;
 mod ids;
@@ -23,6 +25,7 @@ mod refusal;
 mod repeat;
 mod request;
 mod runs;
+mod schedules;
 mod secret;
 mod settings;
 mod statements;
@@ -34,6 +37,7 @@ mod workspace;
 
 pub use cause::Cause;
 pub use clusters::{SparkVersion, Start};
+pub use collections::Collection;
 pub use error::{Error, Refusal, Target};
 pub use ids::{
     ClusterId, IdempotencyToken, JobId, PipelineId, PipelineUpdateId, PoolId, RunId, StatementId,

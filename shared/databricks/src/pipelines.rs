@@ -10,7 +10,6 @@ use crate::repeat::Repeat;
 use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
-const LIST: Operation = Operation::read("list pipelines", Class::PipelinesRead);
 const GET: Operation = Operation::read("get pipeline", Class::PipelinesRead);
 const STOP: Operation = Operation {
     name: "stop pipeline",
@@ -31,18 +30,6 @@ const START_UPDATE: Operation = Operation {
 const PATH: &str = "/api/2.0/pipelines";
 
 impl Workspace {
-    /// All pipelines with state and newest updates, without their specifications. 100 a request (the most allowed),
-    /// 150 requests a second.
-    ///
-    /// Errors: [`Error::EndlessPaging`], and those of any call.
-    pub async fn list_pipelines(&self) -> Result<Vec<Object>, Error> {
-        self.list(
-            Request::new(&LIST, PATH).query("max_results", "100"),
-            "statuses",
-        )
-        .await
-    }
-
     /// One pipeline with its specification.
     ///
     /// Errors: [`Error::NotFound`], and those of any call.

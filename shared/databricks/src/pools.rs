@@ -11,7 +11,6 @@ use crate::repeat::Repeat;
 use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
-const LIST: Operation = Operation::read("list pools", Class::PoolsRead);
 const GET: Operation = Operation::read("get pool", Class::PoolsRead);
 const EDIT: Operation = Operation {
     name: "edit pool",
@@ -36,15 +35,6 @@ pub const EDITABLE_POOL_FIELDS: [&str; 9] = [
 ];
 
 impl Workspace {
-    /// All instance pools with their statistics. The platform does not page them.
-    pub async fn list_pools(&self) -> Result<Vec<Object>, Error> {
-        self.list(
-            Request::new(&LIST, "/api/2.0/instance-pools/list"),
-            "instance_pools",
-        )
-        .await
-    }
-
     /// One instance pool.
     ///
     /// Errors: [`Error::NotFound`], and those of any call.

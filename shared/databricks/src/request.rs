@@ -13,6 +13,8 @@ use crate::url::WorkspaceUrl;
 pub(crate) enum Method {
     Get,
     Post,
+    Put,
+    Patch,
 }
 
 /// How the platform says that the object of an operation does not exist, beyond status 404.

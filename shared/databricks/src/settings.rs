@@ -125,12 +125,21 @@ pub struct Settings {
     pub retries: Retries,
     /// Whether to keep connections.
     pub connections: Connections,
+    /// How many of the platform's seconds pass in one of ours: 1, but for a simulated platform whose clock and rates run faster.
+    /// Rates and waits between attempts follow it, timeouts do not.
+    pub time_scale: f64,
 }
 
 impl Settings {
     /// Checks what the types cannot: the order of the timeouts, and that no credential is empty or unfit for a header.
     pub(crate) fn check(&self) -> Result<(), Error> {
         self.timeouts.check()?;
+        if !(self.time_scale.is_finite() && self.time_scale >= 1.0) {
+            return Err(Error::InvalidInput {
+                what: "time scale",
+                reason: "it is not a number of at least 1".to_owned(),
+            });
+        }
         let fit = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         let fits = match &self.credential {
             Credential::Token(token) => fit(token.expose()),
@@ -163,6 +172,7 @@ mod tests {
             share: RateShare::RUN,
             retries: Retries::On,
             connections: Connections::Pooled,
+            time_scale: 1.0,
         }
     }
 

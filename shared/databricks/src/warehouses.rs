@@ -10,7 +10,6 @@ use crate::repeat::Repeat;
 use crate::request::{Method, Missing, Operation, Request};
 use crate::workspace::{Workspace, Writer};
 
-const LIST: Operation = Operation::read("list warehouses", Class::WarehousesRead);
 const GET: Operation = Operation::read("get warehouse", Class::WarehousesRead);
 const START: Operation = Operation {
     name: "start warehouse",
@@ -39,17 +38,6 @@ pub enum Stop {
 }
 
 impl Workspace {
-    /// All SQL warehouses.
-    ///
-    /// Errors: [`Error::EndlessPaging`], and those of any call.
-    pub async fn list_warehouses(&self) -> Result<Vec<Object>, Error> {
-        self.list(
-            Request::new(&LIST, PATH).query("page_size", "100"),
-            "warehouses",
-        )
-        .await
-    }
-
     /// One SQL warehouse.
     ///
     /// Errors: [`Error::NotFound`], and those of any call.

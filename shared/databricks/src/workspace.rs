@@ -78,7 +78,7 @@ impl Workspace {
     pub fn connect(settings: Settings) -> Result<Self, Error> {
         settings.check()?;
         let http = transport::client(&settings)?;
-        let limits = Limits::new(settings.share);
+        let limits = Limits::new(settings.share, settings.time_scale);
         let (tokens, verified) = (Tokens::new(), OnceCell::new());
         let timeouts = settings.timeouts;
         Ok(Self {

@@ -1,13 +1,16 @@
-//! Activation: what the target must do to run exactly what the baseline records, one phase at a time. Level-triggered:
-//! the difference between baseline and a fresh reading is the work, and no difference is the proof.
+//! Activation: what a site must do to run exactly what a record says, one phase at a time. Level-triggered: the difference
+//! between record and a fresh reading is the work, and no difference is the proof.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
+use crate::act::Act;
 use crate::inventory::{ActiveRun, Inventory, Resource, Subject};
-use crate::kind::{DrMode, Kind, Object, Place, live_places, paused};
+use crate::kind::{DrMode, Kind, Place, live_places};
+use crate::plan::Wave;
 
 /// A phase of the activation. The first two come before the commit, the others after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +23,7 @@ pub enum Phase {
     JobConcurrency,
     /// Interrupted runs whose job asks for it.
     OneTimeRuns,
-    /// Schedules, triggers, continuous jobs, continuous pipelines.
+    /// Schedules, triggers, continuous jobs and pipelines, apps, dashboard schedules, alerts.
     Schedules,
 }
 
@@ -30,43 +33,28 @@ impl fmt::Display for Phase {
     }
 }
 
-/// One act of activation.
+/// What the site is to become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Aim {
+    /// Run what the other site ran: what is up already and was not there stays up.
+    TakeOver,
+    /// Be as it was recorded itself: what was not live is quieted too.
+    AsRecorded,
+}
+
+/// What is to be done with one object.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ActivationAct {
-    /// Edit a pool.
-    EditPool {
-        /// The complete pool as it is to be.
-        pool: Object,
-    },
-    /// Start a cluster.
-    StartCluster {
-        /// The cluster.
-        id: String,
-    },
-    /// Start a warehouse.
-    StartWarehouse {
-        /// The warehouse.
-        id: String,
-    },
-    /// Replace top-level fields of a job's settings.
-    UpdateJob {
-        /// The job at the target.
-        job_id: i64,
-        /// The complete fields.
-        settings: Object,
-    },
-    /// Run a job once for an interrupted run.
-    RunJob {
-        /// The job at the target.
-        job_id: i64,
-        /// The run that was interrupted at the old site: part of the idempotency token.
-        interrupted: i64,
-    },
-    /// Start an update of a continuous pipeline.
-    StartPipeline {
-        /// The pipeline.
-        id: String,
-    },
+pub enum Next {
+    /// Do this.
+    Act(Act),
+    /// It is on its way; look again.
+    Wait,
+    /// It is as the record says.
+    AsWanted,
+    /// Nothing is done, for this reason.
+    List(String),
+    /// Nothing is to be done.
+    NotOurs,
 }
 
 /// One step of a phase.
@@ -75,22 +63,9 @@ pub struct ActivationStep {
     /// What it acts on, at the target.
     pub subject: Subject,
     /// What it does.
-    pub act: ActivationAct,
-}
-
-impl ActivationStep {
-    /// The act in words, for the ledger.
-    #[must_use]
-    pub const fn words(&self) -> &'static str {
-        match self.act {
-            ActivationAct::EditPool { .. } => "keep idle instances as in the baseline",
-            ActivationAct::StartCluster { .. }
-            | ActivationAct::StartWarehouse { .. }
-            | ActivationAct::StartPipeline { .. } => "start",
-            ActivationAct::UpdateJob { .. } => "set as in the baseline",
-            ActivationAct::RunJob { .. } => "run once for an interrupted run",
-        }
-    }
+    pub act: Act,
+    /// The wave it belongs to; 0 comes first.
+    pub wave: usize,
 }
 
 /// The work of a phase against one reading of the target.
@@ -98,9 +73,9 @@ impl ActivationStep {
 pub struct PhaseWork {
     /// To be done now.
     pub steps: Vec<ActivationStep>,
-    /// On its way; nothing to do but to look again.
-    pub waiting: Vec<Subject>,
-    /// As the baseline says, by this reading.
+    /// On its way, by wave; nothing to do but to look again.
+    pub waiting: Vec<(Subject, usize)>,
+    /// As the record says, by this reading.
     pub as_wanted: Vec<Subject>,
     /// Not done on purpose, with the reason.
     pub listed: Vec<(Subject, String)>,
@@ -112,275 +87,162 @@ impl PhaseWork {
     pub fn is_done(&self) -> bool {
         self.steps.is_empty() && self.waiting.is_empty()
     }
+
+    /// The last wave that may be worked on: the first one that is not confirmed, what was refused for good aside. Each wave has
+    /// its share of the phase's patience; after that the next one opens all the same, since one object must not keep the
+    /// others waiting.
+    #[must_use]
+    pub fn open_wave(
+        &self,
+        refused: &BTreeSet<Subject>,
+        waves: usize,
+        elapsed: Duration,
+        patience: Duration,
+    ) -> usize {
+        let steps = self
+            .steps
+            .iter()
+            .filter(|s| !refused.contains(&s.subject))
+            .map(|s| s.wave);
+        let first = steps
+            .chain(self.waiting.iter().map(|(_, wave)| *wave))
+            .min()
+            .unwrap_or(waves);
+        let share = patience.as_millis() / (waves as u128 + 1);
+        let by_time = elapsed.as_millis().checked_div(share).unwrap_or(0);
+        first.max(usize::try_from(by_time).unwrap_or(usize::MAX))
+    }
 }
 
-/// What a phase has to do at the target so that it runs what the baseline records.
+/// What a phase has to do at the target so that it runs what `record` says.
 #[must_use]
-pub fn work(phase: Phase, kinds: &[Kind], baseline: &Inventory, target: &Inventory) -> PhaseWork {
+pub fn work(
+    phase: Phase,
+    aim: Aim,
+    kinds: &[Kind],
+    waves: &[Wave],
+    record: &Inventory,
+    target: &Inventory,
+) -> PhaseWork {
     let mut work = PhaseWork::default();
     if phase == Phase::OneTimeRuns {
         if kinds.contains(&Kind::Job) {
-            one_time_runs(baseline, target, &mut work);
+            one_time_runs(record, target, &mut work);
         }
         return work;
     }
-    let ours = baseline.by_key();
-    let theirs = target.by_key();
-    for (&(kind, key), originals) in &ours {
-        if !kinds.contains(&kind) || !concerns(phase, kind) {
+    let pairs = Pairs::of(record, target);
+    for ((kind, _), (originals, twins)) in &pairs.0 {
+        if !kinds.contains(kind) || !kind.is_restored_in(phase) {
             continue;
         }
-        let twins = theirs.get(&(kind, key)).map_or(&[][..], Vec::as_slice);
-        match (originals.as_slice(), twins) {
+        match (originals.as_slice(), twins.as_slice()) {
             ([original], [twin]) if original.mode() == DrMode::ActivePassive => {
-                restore(phase, original, twin, &mut work)
+                let next = next(phase, aim, original, twin);
+                note(next, twin, wave_of(original, waves), &mut work);
             }
             ([_], [_]) => {}
+            ([], strangers) if phase == Phase::Schedules => {
+                for stranger in strangers
+                    .iter()
+                    .filter(|s| s.mode() == DrMode::ActivePassive && s.is_live())
+                {
+                    work.listed.push((
+                        stranger.subject(),
+                        "is live at the target and unknown to the baseline; left as it is"
+                            .to_owned(),
+                    ));
+                }
+            }
             (originals, twins) => {
                 for original in originals.iter().filter(|o| o.is_live()) {
-                    let reason = if twins.is_empty() {
-                        "the target has no object of this name".to_owned()
-                    } else {
-                        format!(
-                            "the name stands {} times in the baseline and {} times at the target",
-                            originals.len(),
-                            twins.len()
-                        )
-                    };
-                    work.listed.push((original.subject(), reason));
+                    work.listed
+                        .push((original.subject(), unpaired(originals.len(), twins.len())));
                 }
             }
         }
     }
-    if phase == Phase::Schedules {
-        let unknown = target
-            .of_kind(Kind::Job)
-            .filter(|job| {
-                kinds.contains(&Kind::Job) && job.mode() == DrMode::ActivePassive && job.is_live()
-            })
-            .filter(|job| !ours.contains_key(&(job.kind, job.key.as_str())));
-        for job in unknown {
-            work.listed.push((
-                job.subject(),
-                "is live at the target and unknown to the baseline; left as it is".to_owned(),
-            ));
-        }
-    }
+    work.steps.sort_by_key(|step| step.wave);
     work
 }
 
-const fn concerns(phase: Phase, kind: Kind) -> bool {
-    matches!(
-        (phase, kind),
-        (Phase::Pools, Kind::InstancePool)
-            | (Phase::Compute, Kind::Cluster | Kind::Warehouse)
-            | (Phase::JobConcurrency, Kind::Job)
-            | (Phase::Schedules, Kind::Job | Kind::Pipeline)
-    )
-}
-
-fn restore(phase: Phase, original: &Resource, twin: &Resource, work: &mut PhaseWork) {
-    let act = match (phase, original.kind) {
-        (Phase::Pools, _) => pool(original, twin),
-        (Phase::Compute, _) => compute(original, twin),
-        (Phase::JobConcurrency, _) => job_update(twin, concurrency(original, twin)),
-        (_, Kind::Pipeline) => pipeline(original, twin),
-        _ => job_update(twin, schedules(original, twin)),
-    };
-    match act {
-        Next::Act(act) => work.steps.push(ActivationStep {
-            subject: twin.subject(),
-            act,
-        }),
-        Next::Wait => work.waiting.push(twin.subject()),
-        Next::AsWanted => work.as_wanted.push(twin.subject()),
-        Next::List(reason) => work.listed.push((twin.subject(), reason)),
-        Next::NotOurs => {}
-    }
-}
-
-enum Next {
-    Act(ActivationAct),
-    Wait,
-    AsWanted,
-    List(String),
-    NotOurs,
-}
-
-fn pool(original: &Resource, twin: &Resource) -> Next {
-    let fields = [
-        "min_idle_instances",
-        "max_capacity",
-        "idle_instance_autotermination_minutes",
-    ];
-    let mut wanted = twin.raw.clone();
-    for field in fields {
-        match original.raw.get(field) {
-            Some(value) => wanted.insert(field.to_owned(), value.clone()),
-            None => wanted.remove(field),
-        };
-    }
-    // An absent number and 0 mean the same to the API.
-    let zero = Value::from(0);
-    let same = fields
-        .iter()
-        .all(|field| wanted.get(*field).unwrap_or(&zero) == twin.raw.get(*field).unwrap_or(&zero));
-    if same {
-        Next::AsWanted
+fn unpaired(originals: usize, twins: usize) -> String {
+    if twins == 0 {
+        "the target has no object of this name".to_owned()
     } else {
-        Next::Act(ActivationAct::EditPool { pool: wanted })
+        format!("the name stands {originals} times in the baseline and {twins} times at the target")
     }
 }
 
-fn compute(original: &Resource, twin: &Resource) -> Next {
-    if !original.is_live() {
-        return Next::NotOurs;
-    }
-    let state = twin
-        .raw
-        .get("state")
-        .and_then(Value::as_str)
-        .unwrap_or("UNKNOWN");
-    match (twin.kind, state) {
-        (_, "RUNNING") => Next::AsWanted,
-        (Kind::Cluster, "TERMINATED" | "ERROR") => Next::Act(ActivationAct::StartCluster {
-            id: twin.id.clone(),
-        }),
-        (Kind::Warehouse, "STOPPED") => Next::Act(ActivationAct::StartWarehouse {
-            id: twin.id.clone(),
-        }),
-        (_, "DELETED" | "DELETING") => Next::List(format!("is {state} at the target")),
-        _ => Next::Wait,
-    }
-}
+/// The objects of both readings by what identifies them: across sites kind and key, at one and the same site kind and id.
+struct Pairs<'a>(BTreeMap<(Kind, &'a str), Pair<'a>>);
 
-fn pipeline(original: &Resource, twin: &Resource) -> Next {
-    if !original.is_live() {
-        return Next::NotOurs;
-    }
-    let continuous = original
-        .raw
-        .get("spec")
-        .and_then(|spec| spec.get("continuous"))
-        .and_then(Value::as_bool)
-        == Some(true);
-    if !continuous {
-        return Next::List("its update was interrupted; it is not continuous, so starting it again is a person's decision".to_owned());
-    }
-    match twin.raw.get("state").and_then(Value::as_str) {
-        Some("RUNNING") => Next::AsWanted,
-        Some("IDLE" | "FAILED") => Next::Act(ActivationAct::StartPipeline {
-            id: twin.id.clone(),
-        }),
-        _ => Next::Wait,
-    }
-}
+/// The objects of the record and those of the target that have one identity.
+type Pair<'a> = (Vec<&'a Resource>, Vec<&'a Resource>);
 
-fn job_update(twin: &Resource, settings: Object) -> Next {
-    if settings.is_empty() {
-        return Next::AsWanted;
-    }
-    match twin.id.parse() {
-        Ok(job_id) => Next::Act(ActivationAct::UpdateJob { job_id, settings }),
-        Err(_) => Next::List("its id is not a number".to_owned()),
-    }
-}
-
-/// The platform's default is 1.
-fn concurrency(original: &Resource, twin: &Resource) -> Object {
-    let of = |job: &Resource| {
-        job.raw
-            .get("settings")
-            .and_then(|s| s.get("max_concurrent_runs"))
-            .cloned()
-            .unwrap_or_else(|| Value::from(1))
-    };
-    let mut settings = Object::new();
-    if of(original) != of(twin) {
-        settings.insert("max_concurrent_runs".to_owned(), of(original));
-    }
-    settings
-}
-
-/// The places of the job that are not as the baseline says, whole. `triggers` goes alone: the API refuses it beside the
-/// others, so it waits for the next round.
-fn schedules(original: &Resource, twin: &Resource) -> Object {
-    let place_of = |job: &Resource, place: Place| {
-        job.raw
-            .get("settings")
-            .and_then(|s| s.get(place.field()))
-            .filter(|v| !v.is_null())
-            .cloned()
-    };
-    let mut settings = Object::new();
-    for place in Place::ALL {
-        let now = place_of(twin, place);
-        let wanted = match (place_of(original, place), &now) {
-            (Some(wanted), now) => keep_region_specific(wanted, now.as_ref()),
-            // The baseline knows no such place: what the target has must not fire.
-            (None, Some(now)) => paused(now),
-            (None, None) => continue,
+impl<'a> Pairs<'a> {
+    fn of(record: &'a Inventory, target: &'a Inventory) -> Self {
+        let same_site = record.site == target.site;
+        let identity = |r: &'a Resource| {
+            let text = if same_site { &r.id } else { &r.key };
+            (r.kind, text.as_str())
         };
-        if now.as_ref().is_none_or(|now| !same(&wanted, now))
-            && (place != Place::Triggers || settings.is_empty())
-        {
-            settings.insert(place.field().to_owned(), wanted);
+        let mut pairs: BTreeMap<_, Pair<'a>> = BTreeMap::new();
+        for original in &record.resources {
+            pairs
+                .entry(identity(original))
+                .or_default()
+                .0
+                .push(original);
         }
+        for twin in &target.resources {
+            pairs.entry(identity(twin)).or_default().1.push(twin);
+        }
+        Self(pairs)
     }
-    settings
 }
 
-/// A file arrival URL names a bucket of the site's own region: the target keeps its own.
-fn keep_region_specific(mut wanted: Value, now: Option<&Value>) -> Value {
-    match (&mut wanted, now) {
-        (Value::Array(list), Some(Value::Array(now))) if list.len() == now.len() => {
-            for (item, now) in list.iter_mut().zip(now) {
-                *item = keep_region_specific(item.take(), Some(now));
-            }
-        }
-        (Value::Object(setting), Some(now)) => {
-            let url = now.get("file_arrival").and_then(|f| f.get("url"));
-            if let (Some(Value::Object(arrival)), Some(url)) =
-                (setting.get_mut("file_arrival"), url)
-            {
-                arrival.insert("url".to_owned(), url.clone());
-            }
-        }
-        _ => {}
-    }
-    wanted
+/// The first wave that the object belongs to; those of none come last.
+fn wave_of(original: &Resource, waves: &[Wave]) -> usize {
+    waves
+        .iter()
+        .position(|wave| wave.holds(original))
+        .unwrap_or(waves.len())
 }
 
-/// Equal, where an absent field and the platform's empty value (unpaused, null, 0, false, empty) mean the same.
-fn same(wanted: &Value, now: &Value) -> bool {
-    fn empty(key: &str, value: &Value) -> bool {
-        match value {
-            Value::Null => true,
-            Value::Bool(flag) => !flag,
-            Value::Number(number) => number.as_f64() == Some(0.0),
-            Value::String(text) => text.is_empty() || (key == "pause_status" && text == "UNPAUSED"),
-            Value::Array(list) => list.is_empty(),
-            Value::Object(object) => object.is_empty(),
+fn next(phase: Phase, aim: Aim, original: &Resource, twin: &Resource) -> Next {
+    let entry = original.kind.entry();
+    let Some((_, restore)) = entry.restore.iter().find(|(p, _)| *p == phase) else {
+        return Next::NotOurs;
+    };
+    match restore(original, twin) {
+        Next::NotOurs if aim == Aim::AsRecorded && !original.is_live() => {
+            if twin.is_live() {
+                (entry.quiesce)(twin).map_or(Next::NotOurs, Next::Act)
+            } else {
+                Next::AsWanted
+            }
         }
+        next => next,
     }
-    match (wanted, now) {
-        (Value::Object(a), Value::Object(b)) => {
-            a.iter()
-                .all(|(k, v)| b.get(k).map_or_else(|| empty(k, v), |w| same(v, w)))
-                && b.iter().all(|(k, w)| a.contains_key(k) || empty(k, w))
-        }
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(v, w)| same(v, w))
-        }
-        (a, b) => a == b,
+}
+
+fn note(next: Next, twin: &Resource, wave: usize, work: &mut PhaseWork) {
+    let subject = twin.subject();
+    match next {
+        Next::Act(act) => work.steps.push(ActivationStep { subject, act, wave }),
+        Next::Wait => work.waiting.push((subject, wave)),
+        Next::AsWanted => work.as_wanted.push(subject),
+        Next::List(reason) => work.listed.push((subject, reason)),
+        Next::NotOurs => {}
     }
 }
 
 /// Interrupted runs: never by default, listed always. The tag `dr-rerun` with the value `always` on the job asks for it.
 fn one_time_runs(baseline: &Inventory, target: &Inventory, work: &mut PhaseWork) {
-    let theirs = target.by_key();
+    let pairs = Pairs::of(baseline, target);
     for run in &baseline.runs {
-        match rerun(run, baseline, &theirs) {
+        match rerun(run, baseline, &pairs) {
             Ok(Some(step)) => work.steps.push(step),
             Ok(None) => {}
             Err(reason) => work.listed.push((run.subject(), reason)),
@@ -391,7 +253,7 @@ fn one_time_runs(baseline: &Inventory, target: &Inventory, work: &mut PhaseWork)
 fn rerun(
     run: &ActiveRun,
     baseline: &Inventory,
-    theirs: &std::collections::BTreeMap<(Kind, &str), Vec<&Resource>>,
+    pairs: &Pairs<'_>,
 ) -> Result<Option<ActivationStep>, String> {
     let job = run
         .job_id
@@ -400,22 +262,17 @@ fn rerun(
     if job.mode() != DrMode::ActivePassive {
         return Ok(None);
     }
-    let asked = job
-        .raw
-        .get("settings")
-        .and_then(|s| s.get("tags"))
-        .and_then(|t| t.get("dr-rerun"))
-        .and_then(Value::as_str)
-        == Some("always");
-    if !asked {
+    if Kind::Job.tag(&job.raw, "dr-rerun") != Some("always") {
         return Err("interrupted; its job has no tag dr-rerun=always".to_owned());
     }
     if live_places(&job.raw).contains(&Place::Continuous) {
         return Err("interrupted; its job is continuous and starts a run by itself".to_owned());
     }
-    let twins = theirs
-        .get(&(Kind::Job, job.key.as_str()))
-        .map_or(&[][..], Vec::as_slice);
+    let twins = pairs
+        .0
+        .values()
+        .find(|(originals, _)| originals.iter().any(|o| std::ptr::eq(*o, job)))
+        .map_or(&[][..], |(_, twins)| twins.as_slice());
     match twins {
         [twin] => {
             let job_id = twin
@@ -424,10 +281,11 @@ fn rerun(
                 .map_err(|_| "the job's id at the target is not a number")?;
             Ok(Some(ActivationStep {
                 subject: twin.subject(),
-                act: ActivationAct::RunJob {
+                act: Act::RunJob {
                     job_id,
                     interrupted: run.run_id,
                 },
+                wave: 0,
             }))
         }
         other => Err(format!(
@@ -435,6 +293,36 @@ fn rerun(
             other.len()
         )),
     }
+}
+
+impl Wave {
+    /// Whether the object belongs to this wave: by one of its tags or name patterns.
+    #[must_use]
+    pub fn holds(&self, resource: &Resource) -> bool {
+        let tagged = self.tag.as_ref().is_some_and(|tag| {
+            resource.kind.tag(&resource.raw, &tag.key) == Some(tag.value.as_str())
+        });
+        tagged || self.names.iter().any(|p| matches(p, &resource.name))
+    }
+}
+
+/// Whether a text is what a pattern says; `*` stands for any characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
+    let mut pieces: Vec<&str> = pieces.collect();
+    let Some(last) = pieces.pop() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        match rest.split_once(piece) {
+            Some((_, tail)) => rest = tail,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::site::SiteLabel;
@@ -25,26 +25,28 @@ fn job(id: i64, settings: Value) -> (Kind, Value) {
 }
 
 fn job_work(phase: Phase, original: Value, twin: Value) -> PhaseWork {
-    work(
+    take_over(
         phase,
-        &Kind::ALL,
         &site(SiteLabel::Primary, &[job(1, original)], &[]),
         &site(SiteLabel::Secondary, &[job(2, twin)], &[]),
     )
+}
+
+fn take_over(phase: Phase, baseline: &Inventory, target: &Inventory) -> PhaseWork {
+    work(phase, Aim::TakeOver, &Kind::ALL, &[], baseline, target)
 }
 
 fn update_of(work: &PhaseWork) -> Value {
     match &work.steps[..] {
         [
             ActivationStep {
-                act:
-                    ActivationAct::UpdateJob {
-                        job_id: 2,
-                        settings,
-                    },
+                act: Act::UpdateJob { job_id: 2, updates },
                 ..
             },
-        ] => Value::Object(settings.clone()),
+        ] => {
+            let fields = updates.iter().flat_map(|u| u.clone());
+            Value::Object(fields.collect())
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -90,10 +92,132 @@ fn unknown_fields_come_along_and_the_target_keeps_its_own_bucket() {
 fn triggers_are_sent_alone() {
     let both = |status: &str| json!({"name": "j", "triggers": [{"periodic": {"interval": 1}, "pause_status": status}], "continuous": {"pause_status": status}});
     let work = job_work(Phase::Schedules, both("UNPAUSED"), both("PAUSED"));
+    let Act::UpdateJob { updates, .. } = &work.steps[0].act else {
+        panic!()
+    };
     assert_eq!(
-        update_of(&work),
+        json!(updates),
+        json!([
+            {"continuous": {"pause_status": "UNPAUSED"}},
+            {"triggers": [{"periodic": {"interval": 1}, "pause_status": "UNPAUSED"}]}
+        ])
+    );
+}
+
+#[test]
+fn at_one_site_objects_are_known_by_id_so_that_equal_names_do_no_harm() {
+    let record = site(
+        SiteLabel::Primary,
+        &[
+            job(
+                1,
+                json!({"name": "j", "continuous": {"pause_status": "UNPAUSED"}}),
+            ),
+            job(
+                2,
+                json!({"name": "j", "continuous": {"pause_status": "PAUSED"}}),
+            ),
+        ],
+        &[],
+    );
+    let now = site(
+        SiteLabel::Primary,
+        &[
+            job(
+                1,
+                json!({"name": "j", "continuous": {"pause_status": "PAUSED"}}),
+            ),
+            job(
+                2,
+                json!({"name": "j", "continuous": {"pause_status": "PAUSED"}}),
+            ),
+        ],
+        &[],
+    );
+    let work = take_over(Phase::Schedules, &record, &now);
+    assert_eq!(
+        update_of(&{
+            let mut one = work.clone();
+            for step in &mut one.steps {
+                if let Act::UpdateJob { job_id, .. } = &mut step.act {
+                    assert_eq!(*job_id, 1);
+                    *job_id = 2;
+                }
+            }
+            one
+        }),
         json!({"continuous": {"pause_status": "UNPAUSED"}})
     );
+    assert_eq!(work.listed, []);
+}
+
+#[test]
+fn a_site_that_is_put_back_as_recorded_loses_what_was_not_live() {
+    let cluster = |state: &str| {
+        (
+            Kind::Cluster,
+            json!({"cluster_id": "c", "cluster_name": "c", "state": state}),
+        )
+    };
+    let (record, now) = (
+        site(SiteLabel::Secondary, &[cluster("TERMINATED")], &[]),
+        site(SiteLabel::Secondary, &[cluster("RUNNING")], &[]),
+    );
+    let work = work(
+        Phase::Compute,
+        Aim::AsRecorded,
+        &Kind::ALL,
+        &[],
+        &record,
+        &now,
+    );
+    assert_eq!(
+        work.steps[0].act,
+        Act::TerminateCluster { id: "c".to_owned() }
+    );
+    assert!(take_over(Phase::Compute, &record, &now).is_done());
+}
+
+#[test]
+fn a_wave_opens_when_the_one_before_is_confirmed_or_has_had_its_share_of_time() {
+    let names = |names: &[&str]| Wave {
+        name: "w".to_owned(),
+        names: names.iter().map(ToString::to_string).collect(),
+        tag: None,
+    };
+    let waves = [names(&["ingest *"]), names(&["*report"])];
+    let jobs = |status: &str| {
+        let job = |id: i64, name: &str| {
+            job(
+                id,
+                json!({"name": name, "continuous": {"pause_status": status}}),
+            )
+        };
+        [job(1, "ingest a"), job(2, "daily report"), job(3, "other")]
+    };
+    let work = work(
+        Phase::Schedules,
+        Aim::TakeOver,
+        &Kind::ALL,
+        &waves,
+        &site(SiteLabel::Primary, &jobs("UNPAUSED"), &[]),
+        &site(SiteLabel::Secondary, &jobs("PAUSED"), &[]),
+    );
+    let wave: Vec<usize> = work.steps.iter().map(|s| s.wave).collect();
+    assert_eq!(wave, [0, 1, 2]);
+    let open = |refused: &[&Subject], seconds: u64| {
+        let refused = refused.iter().map(|s| (*s).clone()).collect();
+        let time = Duration::from_secs;
+        work.open_wave(&refused, waves.len(), time(seconds), time(30))
+    };
+    assert_eq!(open(&[], 0), 0);
+    assert_eq!(
+        open(&[&work.steps[0].subject], 0),
+        1,
+        "what was refused holds nothing up"
+    );
+    assert_eq!(open(&[], 10), 1);
+    assert_eq!(open(&[], 20), 2);
 }
 
 #[test]
@@ -107,7 +231,7 @@ fn an_ambiguous_or_missing_live_object_is_listed_and_not_guessed() {
     );
     let nothing = site(SiteLabel::Secondary, &[], &[]);
     for target in [twice, nothing] {
-        let work = work(Phase::Schedules, &Kind::ALL, &baseline, &target);
+        let work = take_over(Phase::Schedules, &baseline, &target);
         assert!(work.steps.is_empty());
         assert_eq!(work.listed.len(), 1);
     }
@@ -132,11 +256,11 @@ fn interrupted_runs_start_again_only_where_the_job_asks_for_it() {
         &[job(5, json!({"name": "a"})), job(6, json!({"name": "b"}))],
         &[],
     );
-    let work = work(Phase::OneTimeRuns, &Kind::ALL, &baseline, &target);
+    let work = take_over(Phase::OneTimeRuns, &baseline, &target);
     let acts: Vec<_> = work.steps.iter().map(|s| s.act.clone()).collect();
     assert_eq!(
         acts,
-        [ActivationAct::RunJob {
+        [Act::RunJob {
             job_id: 5,
             interrupted: 10
         }]
@@ -170,7 +294,7 @@ fn compute_waits_for_what_is_on_its_way_and_leaves_the_rest() {
         ],
         &[],
     );
-    let work = work(Phase::Compute, &Kind::ALL, &baseline, &target);
+    let work = take_over(Phase::Compute, &baseline, &target);
     assert_eq!(work.steps.len(), 1);
     assert_eq!(work.waiting.len(), 1);
     assert!(!work.is_done());

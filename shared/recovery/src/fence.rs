@@ -1,52 +1,15 @@
 //! The fence: what would fire or write first is quieted first; verified only by a later reading.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::act::{Act, Lane};
 use crate::inventory::{ActiveRun, Inventory, Resource, Subject};
-use crate::kind::{DrMode, Kind, Object, Place, live_places, paused};
+use crate::kind::{DrMode, Kind};
 use crate::plan::FencePolicy;
-use crate::quartz;
 use crate::state::Fence;
-
-/// One act of fencing.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FenceAct {
-    /// Pause every live place. More than one update if `triggers` is live too: the API refuses it beside the others.
-    PauseJob {
-        /// The job.
-        job_id: i64,
-        /// The complete top-level fields to send, one object per request.
-        updates: Vec<Object>,
-    },
-    /// Cancel every queued run of the workspace in one call.
-    CancelQueuedRuns,
-    /// Cancel one active run.
-    CancelRun {
-        /// The run.
-        run_id: i64,
-    },
-    /// Cancel the active update.
-    StopPipeline {
-        /// The pipeline.
-        id: String,
-    },
-    /// Terminate (never delete) an interactive cluster.
-    TerminateCluster {
-        /// The cluster.
-        id: String,
-    },
-    /// Stop a warehouse.
-    StopWarehouse {
-        /// The warehouse.
-        id: String,
-    },
-    /// Keep no idle instances.
-    DrainPool {
-        /// The complete pool as it is to be.
-        pool: Object,
-    },
-}
 
 /// One step of a pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,66 +17,62 @@ pub struct FenceStep {
     /// What it acts on; none for the workspace-wide cancel.
     pub subject: Option<Subject>,
     /// What it does.
-    pub act: FenceAct,
-}
-
-impl FenceStep {
-    /// The act in words, for the ledger.
-    #[must_use]
-    pub const fn words(&self) -> &'static str {
-        match self.act {
-            FenceAct::PauseJob { .. } => "pause",
-            FenceAct::CancelQueuedRuns => "cancel all queued runs",
-            FenceAct::CancelRun { .. } => "cancel",
-            FenceAct::StopPipeline { .. } | FenceAct::StopWarehouse { .. } => "stop",
-            FenceAct::TerminateCluster { .. } => "terminate",
-            FenceAct::DrainPool { .. } => "keep no idle instances",
-        }
-    }
+    pub act: Act,
+    /// What must have been done before: the pause of the job to which a run belongs, else the job would start another.
+    pub after: Option<Subject>,
 }
 
 /// Everything of a site that a fence must quiet and that is still live in this reading, in the order of danger: what
 /// fires at once, what fires next by its schedule, runs, pipelines, compute.
 #[must_use]
 pub fn steps(site: &Inventory, kinds: &[Kind], now: Timestamp) -> Vec<FenceStep> {
-    let mut jobs: Vec<(Timestamp, FenceStep)> = Vec::new();
-    let mut rest = Vec::new();
-    for resource in live(site, kinds) {
-        match step(resource) {
-            Some(
-                step @ FenceStep {
-                    act: FenceAct::PauseJob { .. },
-                    ..
-                },
-            ) => jobs.push((fires_at(&resource.raw, now), step)),
-            Some(step) => rest.push((order(resource.kind), step)),
-            None => {}
-        }
-    }
-    jobs.sort_by_key(|(at, _)| *at);
-    rest.sort_by_key(|(order, _)| *order);
-
+    let mut objects: Vec<(Timestamp, u8, FenceStep)> = live(site, kinds)
+        .filter_map(|resource| {
+            let entry = resource.kind.entry();
+            let step = FenceStep {
+                subject: Some(resource.subject()),
+                act: (entry.quiesce)(resource)?,
+                after: None,
+            };
+            let at = (entry.fires)(&resource.raw, now);
+            Some((at, (entry.danger)(&resource.raw), step))
+        })
+        .collect();
+    objects.sort_by_key(|(at, danger, _)| (*at, *danger));
     let runs: Vec<&ActiveRun> = runs_to_end(site, kinds).collect();
-    let mut steps: Vec<FenceStep> = jobs.into_iter().map(|(_, step)| step).collect();
     // One call ends all queued runs, but only if none of them belongs to a job that runs at both sites on purpose.
     let every_queued_run_is_ours =
         site.runs.iter().filter(|r| r.queued).count() == runs.iter().filter(|r| r.queued).count();
-    if every_queued_run_is_ours && runs.iter().any(|run| run.queued) {
-        steps.push(FenceStep {
-            subject: None,
-            act: FenceAct::CancelQueuedRuns,
+    let in_one_call = every_queued_run_is_ours && runs.iter().any(|run| run.queued);
+    let live_jobs: BTreeMap<String, Subject> = live(site, kinds)
+        .filter(|r| r.kind == Kind::Job)
+        .map(|r| (r.id.clone(), r.subject()))
+        .collect();
+    let queued = in_one_call.then_some(FenceStep {
+        subject: None,
+        act: Act::CancelQueuedRuns,
+        after: None,
+    });
+    let runs = runs
+        .into_iter()
+        .filter(|run| !(run.queued && in_one_call))
+        .map(|run| FenceStep {
+            subject: Some(run.subject()),
+            act: Act::CancelRun { run_id: run.run_id },
+            after: run
+                .job_id
+                .and_then(|id| live_jobs.get(&id.to_string()).cloned()),
         });
-    }
-    steps.extend(
-        runs.into_iter()
-            .filter(|run| !(run.queued && every_queued_run_is_ours))
-            .map(|run| FenceStep {
-                subject: Some(run.subject()),
-                act: FenceAct::CancelRun { run_id: run.run_id },
-            }),
-    );
-    steps.extend(rest.into_iter().map(|(_, step)| step));
-    steps
+    let (first, rest): (Vec<_>, Vec<_>) = objects
+        .into_iter()
+        .map(|(_, _, step)| step)
+        .partition(|step| step.act.lane() == Lane::Jobs);
+    first
+        .into_iter()
+        .chain(queued)
+        .chain(runs)
+        .chain(rest)
+        .collect()
 }
 
 /// What is still live, as the ledger calls it. Empty means that this reading found the site quiet.
@@ -133,7 +92,7 @@ fn live<'a>(site: &'a Inventory, kinds: &'a [Kind]) -> impl Iterator<Item = &'a 
 
 /// The active runs that a fence ends: all but those of jobs that are not fenced. One-time runs belong to no job.
 fn runs_to_end<'a>(site: &'a Inventory, kinds: &'a [Kind]) -> impl Iterator<Item = &'a ActiveRun> {
-    let spared: std::collections::BTreeSet<&str> = site
+    let spared: BTreeSet<&str> = site
         .of_kind(Kind::Job)
         .filter(|job| job.mode() != DrMode::ActivePassive)
         .map(|job| job.id.as_str())
@@ -143,73 +102,6 @@ fn runs_to_end<'a>(site: &'a Inventory, kinds: &'a [Kind]) -> impl Iterator<Item
         let job = run.job_id.map(|id| id.to_string());
         fences_jobs && !job.is_some_and(|id| spared.contains(id.as_str()))
     })
-}
-
-fn step(resource: &Resource) -> Option<FenceStep> {
-    let id = resource.id.clone();
-    let act = match resource.kind {
-        Kind::Job => FenceAct::PauseJob {
-            job_id: id.parse().ok()?,
-            updates: pause_updates(&resource.raw),
-        },
-        Kind::Pipeline => FenceAct::StopPipeline { id },
-        Kind::Cluster => FenceAct::TerminateCluster { id },
-        Kind::Warehouse => FenceAct::StopWarehouse { id },
-        Kind::InstancePool => {
-            let mut pool = resource.raw.clone();
-            pool.insert("min_idle_instances".to_owned(), 0.into());
-            FenceAct::DrainPool { pool }
-        }
-    };
-    Some(FenceStep {
-        subject: Some(resource.subject()),
-        act,
-    })
-}
-
-/// The updates that pause every live place of a job: whole top-level fields, since `jobs/update` replaces them whole.
-fn pause_updates(job: &Object) -> Vec<Object> {
-    let mut together = Object::new();
-    let mut updates = Vec::new();
-    for place in live_places(job) {
-        let Some(setting) = job.get("settings").and_then(|s| s.get(place.field())) else {
-            continue;
-        };
-        if place == Place::Triggers {
-            let mut alone = Object::new();
-            alone.insert(place.field().to_owned(), paused(setting));
-            updates.push(alone);
-        } else {
-            together.insert(place.field().to_owned(), paused(setting));
-        }
-    }
-    if !together.is_empty() {
-        updates.insert(0, together);
-    }
-    updates
-}
-
-const fn order(kind: Kind) -> u8 {
-    match kind {
-        Kind::Job => 0,
-        Kind::Pipeline => 1,
-        Kind::Warehouse => 2,
-        Kind::Cluster => 3,
-        Kind::InstancePool => 4,
-    }
-}
-
-/// When a live job would next start a run. Continuous jobs, triggers by event and expressions that cannot be read count
-/// as firing now; a periodic trigger has no known phase, so it counts as now too.
-fn fires_at(job: &Object, now: Timestamp) -> Timestamp {
-    let only_schedule = live_places(job) == [Place::Schedule];
-    if !only_schedule {
-        return now;
-    }
-    job.get("settings")
-        .and_then(|s| s.get("schedule"))
-        .and_then(|schedule| quartz::next_fire(schedule, now))
-        .unwrap_or(now)
 }
 
 /// What a pass found, as the state machine and the watch see it.
@@ -327,7 +219,7 @@ mod tests {
     #[test]
     fn a_pause_keeps_every_field_of_what_it_replaces() {
         let site = site(&[cron_job(1, "0 0 9 * * ?")], &[]);
-        let FenceAct::PauseJob { updates, .. } = &steps(&site, &Kind::ALL, now())[0].act else {
+        let Act::UpdateJob { updates, .. } = &steps(&site, &Kind::ALL, now())[0].act else {
             panic!()
         };
         assert_eq!(
@@ -348,13 +240,13 @@ mod tests {
                 json!({"run_id": 8, "status": {"state": "QUEUED"}}),
             ],
         );
-        let acts: Vec<FenceAct> = steps(&site, &Kind::ALL, now())
+        let acts: Vec<Act> = steps(&site, &Kind::ALL, now())
             .into_iter()
             .map(|s| s.act)
             .collect();
         assert_eq!(
             acts,
-            [FenceAct::CancelRun { run_id: 8 }],
+            [Act::CancelRun { run_id: 8 }],
             "the workspace-wide cancel would hit run 7"
         );
     }
@@ -369,10 +261,8 @@ mod tests {
         };
         let after = |seconds: i64| now() + SignedDuration::from_secs(seconds);
         let fence = |unreachable_since| Fence {
-            run: RunId::new("r"),
-            since: now(),
-            verified_at: None,
             unreachable_since,
+            ..Fence::raised(RunId::new("r"), now())
         };
         for (unreachable, quiet, when, expected) in [
             (None, true, 1, FenceAnswer::Proceed),

@@ -79,10 +79,20 @@ pub enum EntryStatus {
     },
     /// AWS accepted it, and nothing can prove its effect.
     Applied,
-    /// The platform gave no answer or an error; tried again in the next pass.
+    /// The platform refused it; tried again in the next pass.
     Failed {
         /// The error, without secrets.
         error: String,
+    },
+    /// The platform gave no answer, so that nobody knows whether it was done; tried again in the next pass.
+    Unreachable {
+        /// The error, without secrets.
+        error: String,
+    },
+    /// It cannot or must not be fenced, and may go on.
+    NotFenced {
+        /// Why.
+        reason: String,
     },
     /// Listed on purpose, nothing was done.
     Listed {
@@ -100,9 +110,20 @@ pub struct Entry {
     pub act: String,
     /// When, by our clock.
     pub at: Timestamp,
+    /// Which attempt on this resource it was, from 1; 0 where nothing was attempted.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub attempts: u32,
     /// What is known.
     #[serde(flatten)]
     pub status: EntryStatus,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+const fn is_zero(attempts: &u32) -> bool {
+    *attempts == 0
 }
 
 /// One document: a batch of entries of one pass.
@@ -141,6 +162,9 @@ pub struct ReadEntry {
     pub act: String,
     /// When.
     pub at: Timestamp,
+    /// Which attempt it was.
+    #[serde(default)]
+    pub attempts: u32,
     /// The name of the status.
     pub status: String,
     /// The error, if any.

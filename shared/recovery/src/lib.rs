@@ -1,5 +1,6 @@
 //! The domain of disaster recovery for Databricks workspaces. Pure: no I/O, no clock, no randomness of its own.
 
+pub mod act;
 pub mod activation;
 pub mod approval;
 pub mod aws_fence;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::run::Mode;
@@ -66,6 +66,46 @@ pub struct Fence {
     pub verified_at: Option<Timestamp>,
     /// Since when no pass has reached the site, if the last one did not.
     pub unreachable_since: Option<Timestamp>,
+    /// The pass that is under way.
+    #[serde(default)]
+    pub pass: Option<Pass>,
+    /// Since when an operator waits for the pass to end, to lift the fence.
+    #[serde(default)]
+    pub lifting_since: Option<Timestamp>,
+}
+
+/// A pass of fencing that is under way. It renews this while it works; one that was killed leaves it to run out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pass {
+    /// The invocation.
+    pub request: String,
+    /// Until then it is believed to work.
+    pub until: Timestamp,
+}
+
+/// An operator who has waited for so long has gone; passes go on.
+const LIFTING_PATIENCE: SignedDuration = SignedDuration::from_secs(120);
+
+impl Fence {
+    /// A fence that is raised now.
+    #[must_use]
+    pub const fn raised(run: RunId, since: Timestamp) -> Self {
+        Self {
+            run,
+            since,
+            verified_at: None,
+            unreachable_since: None,
+            pass: None,
+            lifting_since: None,
+        }
+    }
+
+    fn other_pass(&self, request: &str, now: Timestamp) -> Option<&Pass> {
+        self.pass
+            .as_ref()
+            .filter(|pass| pass.request != request && pass.until > now)
+    }
 }
 
 /// An operator's "do not start anything".
@@ -145,6 +185,20 @@ pub enum Refusal {
         /// The epoch.
         epoch: Epoch,
     },
+    /// Another pass is at the site.
+    #[error("another pass is at the {site} site, until {until} at the latest")]
+    PassUnderWay {
+        /// The site.
+        site: SiteLabel,
+        /// When it is over at the latest.
+        until: Timestamp,
+    },
+    /// An operator is lifting the fence.
+    #[error("an operator is lifting the fence on the {site} site")]
+    Lifting {
+        /// The site.
+        site: SiteLabel,
+    },
     /// The fenced site was never seen quiet, so that lifting its fence could make two active sites.
     #[error(
         "the {site} site was never seen quiet and is not the active one: without its fence both sites may run; to lift it all the same add \"confirm\" with the plan's name"
@@ -153,6 +207,15 @@ pub enum Refusal {
         /// The site.
         site: SiteLabel,
     },
+}
+
+/// What came of lifting a fence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lifted {
+    /// This fence stood until now.
+    Done(Fence),
+    /// A pass is under way; ask again.
+    Waits,
 }
 
 impl State {
@@ -286,31 +349,82 @@ impl State {
         self.fences
             .entry(site)
             .and_modify(|fence| fence.run = run.clone())
-            .or_insert_with(|| Fence {
-                run: run.clone(),
-                since: now,
-                verified_at: None,
-                unreachable_since: None,
-            });
+            .or_insert_with(|| Fence::raised(run.clone(), now));
         Ok(())
     }
 
-    /// Lifts a fence: an act of its own, by an operator. `confirmed`: although the site was never seen quiet.
+    /// Begins a pass, or says that it goes on until then. While it stands no other pass begins and the fence is not lifted.
+    ///
+    /// # Errors
+    /// [`Refusal::NoFence`], [`Refusal::PassUnderWay`], [`Refusal::Lifting`].
+    pub fn hold_pass(
+        &mut self,
+        site: SiteLabel,
+        request: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<(), Refusal> {
+        let fence = self
+            .fences
+            .get_mut(&site)
+            .ok_or(Refusal::NoFence { site })?;
+        if fence
+            .lifting_since
+            .is_some_and(|since| now.duration_since(since) < LIFTING_PATIENCE)
+        {
+            return Err(Refusal::Lifting { site });
+        }
+        if let Some(other) = fence.other_pass(request, now) {
+            let until = other.until;
+            return Err(Refusal::PassUnderWay { site, until });
+        }
+        fence.pass = Some(Pass {
+            request: request.to_owned(),
+            until,
+        });
+        Ok(())
+    }
+
+    /// Ends a pass, if it is the one that is under way.
+    pub fn end_pass(&mut self, site: SiteLabel, request: &str) {
+        if let Some(fence) = self.fences.get_mut(&site)
+            && fence.pass.as_ref().is_some_and(|p| p.request == request)
+        {
+            fence.pass = None;
+        }
+    }
+
+    /// Lifts a fence: an act of its own, by an operator. `confirmed`: although the site was never seen quiet. While a pass is under
+    /// way the answer is [`Lifted::Waits`]: the pass stops, and the operator asks again.
     ///
     /// # Errors
     /// [`Refusal::Locked`] while a run is under way, [`Refusal::NoFence`] if none stands, [`Refusal::NeverQuiet`].
-    pub fn lift_fence(&mut self, site: SiteLabel, confirmed: bool) -> Result<Fence, Refusal> {
+    pub fn lift_fence(
+        &mut self,
+        site: SiteLabel,
+        confirmed: bool,
+        now: Timestamp,
+    ) -> Result<Lifted, Refusal> {
         if let Some(lock) = &self.lock {
             return Err(Refusal::Locked {
                 run: lock.run.clone(),
                 since: lock.taken_at,
             });
         }
-        let fence = self.fences.get(&site).ok_or(Refusal::NoFence { site })?;
-        if self.active_site != site && fence.verified_at.is_none() && !confirmed {
+        let active = self.active_site == site;
+        let fence = self
+            .fences
+            .get_mut(&site)
+            .ok_or(Refusal::NoFence { site })?;
+        if !active && fence.verified_at.is_none() && !confirmed {
             return Err(Refusal::NeverQuiet { site });
         }
-        self.fences.remove(&site).ok_or(Refusal::NoFence { site })
+        if fence.pass.as_ref().is_some_and(|pass| pass.until > now) {
+            fence.lifting_since = Some(now);
+            return Ok(Lifted::Waits);
+        }
+        let fence = self.fences.remove(&site);
+        fence.map(Lifted::Done).ok_or(Refusal::NoFence { site })
     }
 
     /// The one transition that makes `target` the active site and grows the epoch. Asking again for the same run changes
@@ -428,12 +542,44 @@ mod tests {
         state.commit(SiteLabel::Secondary, &a, &ta, at(2)).unwrap();
         state.release_lock(&a, &ta);
         assert_eq!(
-            state.lift_fence(SiteLabel::Primary, false),
+            state.lift_fence(SiteLabel::Primary, false, at(3)),
             Err(Refusal::NeverQuiet {
                 site: SiteLabel::Primary
             })
         );
-        assert!(state.lift_fence(SiteLabel::Primary, true).is_ok());
+        assert!(state.lift_fence(SiteLabel::Primary, true, at(3)).is_ok());
+    }
+
+    #[test]
+    fn a_fence_is_lifted_only_when_no_pass_is_under_way_and_passes_make_room() {
+        let mut state = State::initial(PlanName::new("p"));
+        let (a, ta) = run("a");
+        let site = SiteLabel::Primary;
+        state.take_lock(&a, &ta, Mode::Failover, at(1)).unwrap();
+        state.raise_fence(site, &a, &ta, at(1)).unwrap();
+        state.release_lock(&a, &ta);
+        state.hold_pass(site, "one", at(2), at(30)).unwrap();
+        assert!(matches!(
+            state.hold_pass(site, "two", at(3), at(31)),
+            Err(Refusal::PassUnderWay { .. })
+        ));
+        assert_eq!(state.lift_fence(site, true, at(4)), Ok(Lifted::Waits));
+        assert!(matches!(
+            state.hold_pass(site, "one", at(5), at(35)),
+            Err(Refusal::Lifting { .. })
+        ));
+        state.end_pass(site, "two");
+        assert_eq!(state.lift_fence(site, true, at(6)), Ok(Lifted::Waits));
+        let mut killed = state.clone();
+        assert!(
+            matches!(killed.lift_fence(site, true, at(31)), Ok(Lifted::Done(_))),
+            "a pass that was killed runs out"
+        );
+        state.end_pass(site, "one");
+        assert!(matches!(
+            state.lift_fence(site, true, at(7)),
+            Ok(Lifted::Done(_))
+        ));
     }
 
     #[test]
@@ -498,7 +644,7 @@ mod tests {
                     }
                     Act::Lift => {
                         let allowed = before.lock.is_none() && !before.fences.is_empty();
-                        prop_assert_eq!(state.lift_fence(SiteLabel::Primary, true).is_ok(), allowed);
+                        prop_assert_eq!(state.lift_fence(SiteLabel::Primary, true, now).is_ok(), allowed);
                         continue;
                     }
                 }

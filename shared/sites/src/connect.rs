@@ -185,6 +185,7 @@ pub async fn connect_to(
         share,
         retries,
         connections,
+        time_scale: ports.time_scale,
     };
     Workspace::connect(settings)
         .map_err(|e| Failure::new(FailureName::InvalidPlan, format!("the {site} site: {e}")))

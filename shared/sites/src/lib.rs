@@ -1,11 +1,13 @@
 //! The sites of a plan as workspaces: where they are, how to sign in, what they hold.
 
+mod act;
 mod connect;
 mod failure;
 mod pointers;
 mod read;
 
+pub use act::{carry_out, is_refusal, is_silence, rerun_token};
 pub use connect::{Purpose, Role, connect, connect_to, frozen_url, workspace_url};
 pub use failure::failure_at;
 pub use pointers::{Pointers, assert_pointers};
-pub use read::{Depth, read_inventory};
+pub use read::{Depth, read_inventory, read_unfenceable};

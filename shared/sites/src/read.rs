@@ -1,12 +1,12 @@
-//! Reading what a site holds.
+//! Reading what a site holds, as the table of kinds says.
 
-use databricks::{Error, JobId, Object, PipelineId, RunsFilter, Workspace};
+use databricks::{Collection, Error, JobId, Object, PipelineId, RunsFilter, Workspace};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use recovery::inventory::{ActiveRun, Inventory, Resource};
-use recovery::kind::Kind;
+use recovery::inventory::{ActiveRun, Inventory, Resource, Subject};
+use recovery::kind::{Kind, List, PARENT, ReadBack, UNFENCEABLE, Unfenceable};
 use recovery::site::SiteLabel;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How many details are asked for at once. The rate limits decide the pace.
 const AT_ONCE: usize = 12;
@@ -32,76 +32,130 @@ pub async fn read_inventory(
     depth: Depth,
     now: Timestamp,
 ) -> Result<Inventory, Error> {
-    let wants = |kind: Kind| kinds.contains(&kind);
+    let lists = kinds
+        .iter()
+        .map(|kind| read_kind(workspace, *kind, depth).boxed());
+    let runs = async {
+        if kinds.contains(&Kind::Job) {
+            runs(workspace).await
+        } else {
+            Ok(vec![])
+        }
+    };
     // Boxed: nested this deep, the futures of callers would exceed what the compiler lays out.
-    let (jobs, runs, pools, clusters, warehouses, pipelines) = async {
-        futures::try_join!(
-            async {
-                if wants(Kind::Job) {
-                    jobs(workspace).await
-                } else {
-                    Ok(vec![])
-                }
-            },
-            async {
-                if wants(Kind::Job) {
-                    runs(workspace).await
-                } else {
-                    Ok(vec![])
-                }
-            },
-            async {
-                if wants(Kind::InstancePool) {
-                    workspace.list_pools().await
-                } else {
-                    Ok(vec![])
-                }
-            },
-            async {
-                if wants(Kind::Cluster) {
-                    workspace.list_clusters().await
-                } else {
-                    Ok(vec![])
-                }
-            },
-            async {
-                if wants(Kind::Warehouse) {
-                    workspace.list_warehouses().await
-                } else {
-                    Ok(vec![])
-                }
-            },
-            async {
-                if wants(Kind::Pipeline) {
-                    pipelines(workspace, depth).await
-                } else {
-                    Ok(vec![])
-                }
-            },
-        )
-    }
-    .boxed()
-    .await?;
-    let mut resources: Vec<Resource> = [
-        (Kind::InstancePool, pools),
-        (Kind::Cluster, clusters),
-        (Kind::Warehouse, warehouses),
-        (Kind::Job, jobs),
-        (Kind::Pipeline, pipelines),
-    ]
-    .into_iter()
-    .flat_map(|(kind, objects)| objects.into_iter().map(move |raw| (kind, raw)))
-    .filter(|(kind, raw)| kind.is_protected(raw))
-    .filter_map(|(kind, raw)| Resource::new(kind, raw))
-    .collect();
+    let (lists, runs) = async { futures::try_join!(futures::future::try_join_all(lists), runs) }
+        .boxed()
+        .await?;
+    let mut resources: Vec<Resource> = lists.into_iter().flatten().collect();
     // Answers arrive in any order; the same site must read the same twice.
     resources.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+    resources.dedup_by(|a, b| (a.kind, &a.id) == (b.kind, &b.id));
     Ok(Inventory {
         site,
         read_at: now,
         resources,
         runs,
     })
+}
+
+async fn read_kind(
+    workspace: &Workspace,
+    kind: Kind,
+    depth: Depth,
+) -> Result<Vec<Resource>, Error> {
+    let listed = list(workspace, kind.list()).await?;
+    let objects: Vec<Object> = stream::iter(listed)
+        .map(|raw| whole(workspace, kind, depth, raw))
+        .buffer_unordered(AT_ONCE)
+        .try_filter_map(|object| async move { Ok(object) })
+        .try_collect()
+        .await?;
+    Ok(objects
+        .into_iter()
+        .filter(|raw| kind.is_protected(raw))
+        .filter_map(|raw| Resource::new(kind, raw))
+        .collect())
+}
+
+/// The object itself where the list does not show all that counts. `None` if it was deleted since it was listed.
+async fn whole(
+    workspace: &Workspace,
+    kind: Kind,
+    depth: Depth,
+    raw: Object,
+) -> Result<Option<Object>, Error> {
+    let ReadBack::ObjectIf(needed) = kind.read_back() else {
+        return Ok(Some(raw));
+    };
+    let everything = depth == Depth::Whole && kind == Kind::Pipeline;
+    let Some(id) = kind.id_of(&raw).filter(|_| everything || needed(&raw)) else {
+        return Ok(Some(raw));
+    };
+    let object = match (kind, id.parse()) {
+        (Kind::Job, Ok(number)) => workspace.get_job(JobId(number)).await,
+        _ => workspace.get_pipeline(&PipelineId(id)).await,
+    };
+    match object {
+        Err(error) if error.is_not_found() => Ok(None),
+        whole => whole.map(Some),
+    }
+}
+
+async fn list(workspace: &Workspace, list: List) -> Result<Vec<Object>, Error> {
+    match list {
+        List::Of(collection) => workspace.collection(&asked(&collection)).await,
+        List::Under {
+            parents,
+            parent_id,
+            child,
+        } => {
+            let parents_path = parents.path;
+            let parents = workspace.collection(&asked(&parents)).await?;
+            stream::iter(parents)
+                .map(|parent| async move {
+                    let Some(id) = parent.get(parent_id).and_then(Value::as_str) else {
+                        return Ok(vec![]);
+                    };
+                    let path = format!("{parents_path}/{id}/{}", child.path);
+                    let children = Collection {
+                        path: &path,
+                        ..asked(&child)
+                    };
+                    let found = match workspace.collection(&children).await {
+                        // Deleted since it was listed.
+                        Err(error) if error.is_not_found() => vec![],
+                        found => found?,
+                    };
+                    Ok(found
+                        .into_iter()
+                        .map(|c| with_parent(c, id, &parent))
+                        .collect())
+                })
+                .buffer_unordered(AT_ONCE)
+                .try_collect::<Vec<Vec<Object>>>()
+                .await
+                .map(|lists| lists.into_iter().flatten().collect())
+        }
+        List::Nowhere => Ok(vec![]),
+    }
+}
+
+fn asked(collection: &recovery::kind::Collection) -> Collection<'static> {
+    Collection {
+        path: collection.path,
+        items: collection.items,
+        page: collection.page,
+        query: &[],
+    }
+}
+
+fn with_parent(mut child: Object, id: &str, parent: &Object) -> Object {
+    let name = parent.get("display_name").and_then(Value::as_str);
+    child.insert(
+        PARENT.to_owned(),
+        json!({ "id": id, "name": name.unwrap_or_default() }),
+    );
+    child
 }
 
 async fn runs(workspace: &Workspace) -> Result<Vec<ActiveRun>, Error> {
@@ -121,44 +175,36 @@ async fn runs(workspace: &Workspace) -> Result<Vec<ActiveRun>, Error> {
     Ok(runs)
 }
 
-/// The list shows schedule, trigger and continuous whole, but not surely all of `triggers`: those jobs are read singly.
-async fn jobs(workspace: &Workspace) -> Result<Vec<Object>, Error> {
-    let listed = workspace.list_jobs(false).await?;
-    stream::iter(listed)
-        .map(|job| async move {
-            let has_triggers = job
-                .get("settings")
-                .and_then(|s| s.get("triggers"))
-                .is_some();
-            match job.get("job_id").and_then(Value::as_i64) {
-                Some(id) if has_triggers => workspace.get_job(JobId(id)).await,
-                _ => Ok(job),
-            }
-        })
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
+/// What this system does not fence, with the reason. A kind that cannot be listed is named as a whole.
+pub async fn read_unfenceable(workspace: &Workspace) -> Vec<(Subject, String)> {
+    let lists = UNFENCEABLE.map(|kind| async move {
+        let whole = |reason: String| vec![(subject(&kind, "*"), reason)];
+        match kind.list {
+            List::Nowhere => whole(kind.reason.to_owned()),
+            _ => match list(workspace, kind.list).await {
+                Ok(found) => found
+                    .iter()
+                    .filter_map(|raw| raw.get(kind.id)?.as_str())
+                    .map(|id| (subject(&kind, id), kind.reason.to_owned()))
+                    .collect(),
+                // A workspace that does not have the feature has none of its objects.
+                Err(error) if error.is_not_found() => vec![],
+                Err(error) => whole(format!("{}; it could not be listed: {error}", kind.reason)),
+            },
+        }
+    });
+    futures::future::join_all(lists)
+        .boxed()
         .await
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
-/// The list has no spec, which holds `continuous` and the tags.
-async fn pipelines(workspace: &Workspace, depth: Depth) -> Result<Vec<Object>, Error> {
-    let listed = workspace.list_pipelines().await?;
-    stream::iter(listed)
-        .map(|pipeline| async move {
-            let needed = depth == Depth::Whole || Kind::Pipeline.is_live(&pipeline);
-            match pipeline.get("pipeline_id").and_then(Value::as_str) {
-                Some(id) if needed => {
-                    match workspace.get_pipeline(&PipelineId(id.to_owned())).await {
-                        // Deleted since it was listed.
-                        Err(error) if error.is_not_found() => Ok(None),
-                        whole => whole.map(Some),
-                    }
-                }
-                _ => Ok(Some(pipeline)),
-            }
-        })
-        .buffer_unordered(AT_ONCE)
-        .try_filter_map(|pipeline| async move { Ok(pipeline) })
-        .try_collect()
-        .await
+fn subject(kind: &Unfenceable, id: &str) -> Subject {
+    Subject {
+        kind: kind.name.to_owned(),
+        id: id.to_owned(),
+        name: id.to_owned(),
+    }
 }

@@ -123,6 +123,7 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
         activation: ActivationPolicy {
             poll_seconds: Seconds(1),
             give_up_after_seconds: Seconds(120),
+            waves: vec![],
         },
         validation: ValidationPolicy {
             statements: warehouse

@@ -9,7 +9,7 @@ use crate::error::InventoryError;
 use crate::json::{self, Map};
 
 /// The kinds of an inventory: key, and the field which identifies an item.
-const KINDS: [(&str, &str); 10] = [
+const KINDS: [(&str, &str); 13] = [
     ("jobs", "job_id"),
     ("pipelines", "pipeline_id"),
     ("clusters", "cluster_id"),
@@ -19,6 +19,9 @@ const KINDS: [(&str, &str); 10] = [
     ("alerts", "id"),
     ("dashboards", "dashboard_id"),
     ("serving_endpoints", "name"),
+    ("vector_search_endpoints", "name"),
+    ("database_instances", "name"),
+    ("postgres_projects", "name"),
     ("runs", "run_id"),
 ];
 

@@ -184,6 +184,18 @@ fn calm(kind: &str, item: &mut Map) {
             json::set(item, "state", "STOPPED");
             json::set(item, "num_clusters", 0);
         }
+        "apps" => {
+            json::set(
+                item,
+                "compute_status",
+                serde_json::json!({"state": "STOPPED", "message": "App compute is stopped."}),
+            );
+            json::set(
+                item,
+                "app_status",
+                serde_json::json!({"state": "UNAVAILABLE", "message": "App status."}),
+            );
+        }
         "alerts" => {
             pause_inside(item, "schedule");
         }

@@ -195,6 +195,7 @@ fn entry(kind: &str, id: &str, act: &str, at: Timestamp, status: EntryStatus) ->
         }),
         act: act.to_owned(),
         at,
+        attempts: 1,
         status,
     }
 }

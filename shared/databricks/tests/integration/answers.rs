@@ -8,7 +8,7 @@ use databricks::{
 };
 use serde_json::json;
 
-use crate::server::{Reply, Server};
+use crate::server::{CLUSTERS, POOLS, Reply, Server};
 
 fn probe(server: &Server) -> Workspace {
     Workspace::connect(Settings {
@@ -94,7 +94,7 @@ async fn redirects_are_not_followed() {
     })
     .await;
     let workspace = server.workspace();
-    let error = workspace.list_clusters().await.unwrap_err();
+    let error = workspace.collection(&CLUSTERS).await.unwrap_err();
     assert_eq!(
         (error.cause(), error.is_unreachable()),
         (Cause::PrivateLinkBlocked, false)
@@ -111,7 +111,7 @@ async fn redirects_are_not_followed() {
 async fn success_that_is_not_json_is_unexpected() {
     let page = format!("<html>\u{1b}[31m sign in {}", "x".repeat(500));
     let server = Server::start(move |_| Some(Reply::text(200, "text/html", &page))).await;
-    let error = server.workspace().list_pools().await.unwrap_err();
+    let error = server.workspace().collection(&POOLS).await.unwrap_err();
     let Error::UnexpectedAnswer {
         content_type,
         start,
@@ -137,7 +137,12 @@ async fn deep_json_is_refused_not_a_stack_overflow() {
     let deep = "[".repeat(200_000);
     let server = Server::start(move |_| Some(Reply::text(200, "application/json", &deep))).await;
     assert_eq!(
-        server.workspace().list_pools().await.unwrap_err().name(),
+        server
+            .workspace()
+            .collection(&POOLS)
+            .await
+            .unwrap_err()
+            .name(),
         "UnexpectedAnswer"
     );
 }
@@ -152,7 +157,7 @@ async fn oversized_answer_is_refused() {
         })
     })
     .await;
-    let error = server.workspace().list_pools().await.unwrap_err();
+    let error = server.workspace().collection(&POOLS).await.unwrap_err();
     assert!(
         matches!(
             error,

@@ -3,7 +3,7 @@
 use databricks::{Error, JobId, RunId, RunsFilter};
 use serde_json::{Value, json};
 
-use crate::server::{Reply, Server};
+use crate::server::{CLUSTERS, EXPANDED_JOBS, PIPELINES, POOLS, Reply, Server, WAREHOUSES};
 
 #[tokio::test]
 async fn listing_goes_on_to_the_end_over_empty_pages() {
@@ -17,7 +17,7 @@ async fn listing_goes_on_to_the_end_over_empty_pages() {
         (seen.path == "/api/2.2/jobs/list").then(|| Reply::ok(page))
     })
     .await;
-    let jobs = server.workspace().list_jobs(true).await.unwrap();
+    let jobs = server.workspace().collection(&EXPANDED_JOBS).await.unwrap();
     assert_eq!(
         Value::from(jobs),
         json!([{ "job_id": 1, "unknown": { "kept": true } }, { "job_id": 2 }])
@@ -45,10 +45,10 @@ async fn every_listing_asks_with_its_own_limit() {
         start_time_from: Some("2026-01-01T00:00:00Z".parse().unwrap()),
     };
     assert!(workspace.list_runs(filter).await.unwrap().is_empty());
-    assert!(workspace.list_clusters().await.unwrap().is_empty());
-    assert!(workspace.list_pools().await.unwrap().is_empty());
-    assert!(workspace.list_warehouses().await.unwrap().is_empty());
-    assert!(workspace.list_pipelines().await.unwrap().is_empty());
+    assert!(workspace.collection(&CLUSTERS).await.unwrap().is_empty());
+    assert!(workspace.collection(&POOLS).await.unwrap().is_empty());
+    assert!(workspace.collection(&WAREHOUSES).await.unwrap().is_empty());
+    assert!(workspace.collection(&PIPELINES).await.unwrap().is_empty());
     let asked: Vec<(String, Vec<(String, String)>)> = server
         .seen()
         .into_iter()
@@ -96,7 +96,7 @@ async fn a_page_token_that_comes_back_is_an_endless_listing() {
         ))
     })
     .await;
-    let error = server.workspace().list_clusters().await.unwrap_err();
+    let error = server.workspace().collection(&CLUSTERS).await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -115,7 +115,12 @@ async fn a_page_token_that_comes_back_is_an_endless_listing() {
 async fn a_list_of_something_else_is_unexpected() {
     let server = Server::start(|_| Some(Reply::ok(json!({ "clusters": [1] })))).await;
     assert_eq!(
-        server.workspace().list_clusters().await.unwrap_err().name(),
+        server
+            .workspace()
+            .collection(&CLUSTERS)
+            .await
+            .unwrap_err()
+            .name(),
         "UnexpectedAnswer"
     );
 }

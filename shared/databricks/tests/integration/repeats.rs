@@ -7,7 +7,7 @@ use databricks::{
 };
 use serde_json::json;
 
-use crate::server::{Reply, Server};
+use crate::server::{CLUSTERS, POOLS, Reply, Server};
 
 fn first(nth: usize, times: usize, reply: Reply, then: serde_json::Value) -> Option<Reply> {
     Some(if nth < times { reply } else { Reply::ok(then) })
@@ -29,7 +29,10 @@ async fn reads_are_repeated_until_they_succeed() {
         Some(reply)
     })
     .await;
-    assert_eq!(server.workspace().list_pools().await.unwrap().len(), 1);
+    assert_eq!(
+        server.workspace().collection(&POOLS).await.unwrap().len(),
+        1
+    );
     assert_eq!(server.seen().len(), 4);
 }
 
@@ -37,7 +40,12 @@ async fn reads_are_repeated_until_they_succeed() {
 async fn plain_500_is_not_repeated() {
     let server = Server::start(|_| Some(Reply::error(500, "INTERNAL_ERROR", "no"))).await;
     assert_eq!(
-        server.workspace().list_pools().await.unwrap_err().name(),
+        server
+            .workspace()
+            .collection(&POOLS)
+            .await
+            .unwrap_err()
+            .name(),
         "Http5xx"
     );
     assert_eq!(server.seen().len(), 1);
@@ -112,7 +120,7 @@ async fn retry_after_beyond_the_deadline_ends_the_call_with_the_last_error() {
     let server =
         Server::start(|_| Some(Reply::error(429, "", "slow").with("retry-after", "3600"))).await;
     let workspace = server.workspace();
-    let error = workspace.list_pools().await.unwrap_err();
+    let error = workspace.collection(&POOLS).await.unwrap_err();
     let Error::DeadlineExceeded {
         last: Some(last), ..
     } = &error
@@ -153,8 +161,8 @@ async fn throttled_class_does_not_stall_another() {
         ..server.settings()
     })
     .unwrap();
-    workspace.list_pools().await.unwrap_err();
-    workspace.list_clusters().await.unwrap();
+    workspace.collection(&POOLS).await.unwrap_err();
+    workspace.collection(&CLUSTERS).await.unwrap();
 }
 
 #[tokio::test]
@@ -170,7 +178,7 @@ async fn total_time_limits_the_attempts() {
         ..server.settings()
     })
     .unwrap();
-    let error = workspace.list_pools().await.unwrap_err();
+    let error = workspace.collection(&POOLS).await.unwrap_err();
     assert_eq!(
         (error.name(), error.cause(), error.is_unreachable()),
         ("DeadlineExceeded", Cause::ReadTimeout, true)

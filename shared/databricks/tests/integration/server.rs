@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::response::Response;
 use databricks::{
-    Connections, Credential, RateShare, Retries, Secret, Settings, Timeouts, Workspace,
+    Collection, Connections, Credential, RateShare, Retries, Secret, Settings, Timeouts, Workspace,
     WorkspaceId, WorkspaceUrl,
 };
 use serde_json::{Value, json};
@@ -18,6 +18,42 @@ use std::time::Duration;
 pub(crate) const PAT: &str = "dapi-very-hidden-pat";
 pub(crate) const CLIENT_SECRET: &str = "dose-very-hidden-client";
 pub(crate) const WORKSPACE: u64 = 4711;
+
+const fn list(
+    path: &'static str,
+    items: &'static str,
+    page: Option<(&'static str, &'static str)>,
+) -> Collection<'static> {
+    Collection {
+        path,
+        items,
+        page,
+        query: &[],
+    }
+}
+
+pub(crate) const JOBS: Collection<'_> = list("/api/2.2/jobs/list", "jobs", Some(("limit", "100")));
+pub(crate) const EXPANDED_JOBS: Collection<'_> = Collection {
+    query: &[("expand_tasks", "true")],
+    ..JOBS
+};
+pub(crate) const POOLS: Collection<'_> =
+    list("/api/2.0/instance-pools/list", "instance_pools", None);
+pub(crate) const CLUSTERS: Collection<'_> = list(
+    "/api/2.1/clusters/list",
+    "clusters",
+    Some(("page_size", "100")),
+);
+pub(crate) const WAREHOUSES: Collection<'_> = list(
+    "/api/2.0/sql/warehouses",
+    "warehouses",
+    Some(("page_size", "100")),
+);
+pub(crate) const PIPELINES: Collection<'_> = list(
+    "/api/2.0/pipelines",
+    "statuses",
+    Some(("max_results", "100")),
+);
 
 /// One request as it came.
 #[derive(Clone, Debug)]
@@ -136,6 +172,7 @@ impl Server {
             share: RateShare::new(100).unwrap(),
             retries: Retries::On,
             connections: Connections::Pooled,
+            time_scale: 1.0,
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use databricks::{Credential, Secret, Settings, Workspace};
 use serde_json::json;
 
-use crate::server::{CLIENT_SECRET, PAT, Reply, Server};
+use crate::server::{CLIENT_SECRET, CLUSTERS, JOBS, PAT, Reply, Server};
 
 #[tokio::test]
 async fn token_is_fetched_once_for_many_callers_and_kept() {
@@ -16,7 +16,7 @@ async fn token_is_fetched_once_for_many_callers_and_kept() {
         .map(|_| {
             let workspace = workspace.clone();
             // Calls can be spawned: their futures are Send.
-            tokio::spawn(async move { workspace.list_jobs(false).await })
+            tokio::spawn(async move { workspace.collection(&JOBS).await })
         })
         .collect();
     for call in calls {
@@ -46,7 +46,7 @@ async fn token_that_is_no_longer_taken_is_replaced_once() {
         _ => Some(Reply::ok(json!({}))),
     })
     .await;
-    server.with_client_secret().list_jobs(false).await.unwrap();
+    server.with_client_secret().collection(&JOBS).await.unwrap();
     assert_eq!(
         (
             server.on("/oidc/v1/token").len(),
@@ -60,7 +60,7 @@ async fn token_that_is_no_longer_taken_is_replaced_once() {
             .await;
     let error = server
         .with_client_secret()
-        .list_jobs(false)
+        .collection(&JOBS)
         .await
         .unwrap_err();
     assert_eq!(error.name(), "Unauthenticated");
@@ -85,8 +85,8 @@ async fn short_lived_token_is_not_used_twice() {
     })
     .await;
     let workspace = server.with_client_secret();
-    workspace.list_jobs(false).await.unwrap();
-    workspace.list_jobs(false).await.unwrap();
+    workspace.collection(&JOBS).await.unwrap();
+    workspace.collection(&JOBS).await.unwrap();
     assert_eq!(server.on("/oidc/v1/token").len(), 2);
 }
 
@@ -133,7 +133,7 @@ async fn token_endpoint_errors_have_their_class() {
         let server = Server::start(move |_| Some(Reply::json(status, body.clone()))).await;
         let workspace = server.with_client_secret();
         assert_eq!(workspace.sign_in().await.unwrap_err().name(), name);
-        let error = workspace.list_jobs(false).await.unwrap_err();
+        let error = workspace.collection(&JOBS).await.unwrap_err();
         assert_eq!(error.name(), name);
         assert!(error.to_string().starts_with("sign in at "), "{error}");
         assert!(server.on("/api/2.2/jobs/list").is_empty());
@@ -151,7 +151,7 @@ async fn busy_token_endpoint_is_asked_again() {
         _ => Some(Reply::ok(json!({}))),
     })
     .await;
-    server.with_client_secret().list_jobs(false).await.unwrap();
+    server.with_client_secret().collection(&JOBS).await.unwrap();
     assert_eq!(server.on("/oidc/v1/token").len(), 2);
 }
 
@@ -183,8 +183,8 @@ async fn secrets_appear_nowhere() {
     oauth.sign_in().await.unwrap();
     for workspace in [&pat, &oauth] {
         let errors = [
-            workspace.list_jobs(false).await.unwrap_err(),
-            workspace.list_clusters().await.unwrap_err(),
+            workspace.collection(&JOBS).await.unwrap_err(),
+            workspace.collection(&CLUSTERS).await.unwrap_err(),
             workspace.me().await.unwrap_err(),
         ];
         for error in errors {

@@ -383,12 +383,7 @@ fn a_decision_for_what_is_gone_is_told_so() {
     let checks = BTreeSet::from(["sign in".to_owned()]);
     let validation = Asked::validation(&plan, &run, checks).request(id(3), at(0));
     assert_eq!(standing(&id(3), &validation, &run, &state), Standing::Open);
-    let fence = Fence {
-        run: RunId::new("r"),
-        since: at(5),
-        verified_at: None,
-        unreachable_since: None,
-    };
+    let fence = Fence::raised(RunId::new("r"), at(5));
     let unfence =
         Asked::unfence(&plan, &run, SiteLabel::Primary, &fence, false).request(id(4), at(6));
     assert_eq!(

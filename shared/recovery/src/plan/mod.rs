@@ -187,13 +187,41 @@ pub struct FencePolicy {
 }
 
 /// Pace and patience of the activation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActivationPolicy {
     /// The pause between two looks at what is starting.
     pub poll_seconds: Seconds,
     /// A phase that is not done after this ends the run; it can be resumed.
     pub give_up_after_seconds: Seconds,
+    /// Groups of jobs and other scheduled objects that are released one after the other, each confirmed before the next. What is in
+    /// none comes last. Each has an equal share of `give_up_after_seconds`; after that the next one opens all the same.
+    #[serde(default)]
+    pub waves: Vec<Wave>,
+}
+
+/// A group of objects that is released together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Wave {
+    /// For people.
+    pub name: String,
+    /// Patterns of names; `*` stands for any characters.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// A tag that its objects bear.
+    #[serde(default)]
+    pub tag: Option<Tag>,
+}
+
+/// A tag of an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tag {
+    /// Its key.
+    pub key: String,
+    /// Its value.
+    pub value: String,
 }
 
 /// What must hold at the target before the commit.

@@ -30,7 +30,7 @@ impl Tally {
             // What was verified once and acted upon again counts by the last word on it.
             let mut last: BTreeMap<(&Subject, &str), (&ReadEntry, bool)> = BTreeMap::new();
             for page in pages.iter().filter(|p| p.site == site) {
-                for entry in page.entries.iter().filter(|e| e.status != "Listed") {
+                for entry in page.entries.iter().filter(|e| !is_left_alone(e)) {
                     let Some(subject) = &entry.subject else {
                         continue;
                     };
@@ -58,7 +58,7 @@ impl Tally {
                     *target.entry(subject.kind.clone()).or_default() += 1;
                 }
             }
-            for entry in entries().filter(|e| e.status == "Listed") {
+            for entry in entries().filter(|e| is_left_alone(e)) {
                 if let (Some(subject), Some(reason)) = (&entry.subject, &entry.reason) {
                     tally.listed.insert(Listed {
                         subject: subject.clone(),
@@ -69,4 +69,8 @@ impl Tally {
         }
         tally
     }
+}
+
+fn is_left_alone(entry: &ReadEntry) -> bool {
+    matches!(entry.status.as_str(), "Listed" | "NotFenced")
 }

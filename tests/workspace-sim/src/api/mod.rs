@@ -6,6 +6,7 @@ pub(crate) mod auth;
 mod clusters;
 mod dashboards;
 mod jobs;
+mod listed;
 mod meta;
 mod permissions;
 mod pipelines;
@@ -234,6 +235,7 @@ pub(crate) fn router(sim: Shared) -> Router {
     let routes = apps::routes(routes);
     let routes = alerts::routes(routes);
     let routes = dashboards::routes(routes);
+    let routes = listed::routes(routes);
     let routes = meta::routes(routes);
     let router = auth::routes(statements::routes(routes.0));
     router

@@ -10,6 +10,13 @@ use crate::inventory::Inventory;
 use crate::json::{self, Map};
 use crate::options::Delays;
 
+/// Kinds that the platform lists and that do nothing here.
+const LISTED: [&str; 3] = [
+    "vector_search_endpoints",
+    "database_instances",
+    "postgres_projects",
+];
+
 fn keyed(inventory: &Inventory, kind: &str, id: &str) -> BTreeMap<String, Map> {
     let named = |item: &Map| json::text(item, id).map(|name| (name.to_owned(), item.clone()));
     inventory.items(kind).filter_map(named).collect()
@@ -59,6 +66,9 @@ impl World {
             alerts: keyed(inventory, "alerts", "id"),
             dashboards: keyed(inventory, "dashboards", "dashboard_id"),
             serving: keyed(inventory, "serving_endpoints", "name"),
+            listed: LISTED
+                .map(|kind| (kind, inventory.items(kind).cloned().collect()))
+                .into(),
             permissions: permissions.collect(),
             statements: BTreeMap::new(),
             answers: BTreeMap::new(),
@@ -120,6 +130,9 @@ impl World {
             "runs": runs,
             "permissions": self.permissions,
         }));
+        for (kind, items) in &self.listed {
+            json::set(&mut document, kind, items.clone());
+        }
         document.extend(self.other.clone());
         Value::Object(document)
     }

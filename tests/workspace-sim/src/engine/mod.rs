@@ -97,6 +97,8 @@ pub(crate) struct World {
     pub(crate) alerts: BTreeMap<String, Map>,
     pub(crate) dashboards: BTreeMap<String, Map>,
     pub(crate) serving: BTreeMap<String, Map>,
+    /// What is only listed: vector search endpoints, databases, by the name of their list.
+    pub(crate) listed: BTreeMap<&'static str, Vec<Map>>,
     pub(crate) permissions: BTreeMap<String, BTreeMap<String, Map>>,
     pub(crate) statements: BTreeMap<String, Statement>,
     pub(crate) answers: BTreeMap<String, Answer>,

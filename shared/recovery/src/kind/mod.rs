@@ -1,12 +1,20 @@
-//! The kinds of objects that run or schedule, and per kind: its name, its id, what "live" means.
-//!
-//! Field facts: databricks-sdk-py 0.156.0 (jobs 2.2, clusters 2.1, instance pools, warehouses and pipelines 2.0).
+//! The kinds of objects that run or schedule. What is known of each is one entry of [`table`].
+
+mod compute;
+mod job;
+mod schedules;
+mod table;
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use self::job::{Place, live_places};
+pub use self::schedules::PARENT;
+pub use self::table::{Collection, List, ReadBack, UNFENCEABLE, Unfenceable};
+use crate::activation::Phase;
 
 /// A raw object of the platform. Fields we do not know survive in it.
 pub type Object = Map<String, Value>;
@@ -27,77 +35,61 @@ pub enum Kind {
     Job,
     /// Pipelines: live while an update is active.
     Pipeline,
+    /// Apps: live while their compute is up.
+    App,
+    /// Schedules of AI/BI dashboards: live while not paused.
+    DashboardSchedule,
+    /// Alerts: live while their schedule is not paused.
+    Alert,
 }
 
 impl Kind {
     /// All kinds, in the order in which a target is brought up.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::InstancePool,
         Self::Cluster,
         Self::Warehouse,
         Self::Job,
         Self::Pipeline,
+        Self::App,
+        Self::DashboardSchedule,
+        Self::Alert,
     ];
 
     /// The kind as it stands in documents.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::InstancePool => "instance_pool",
-            Self::Cluster => "cluster",
-            Self::Warehouse => "warehouse",
-            Self::Job => "job",
-            Self::Pipeline => "pipeline",
-        }
+        self.entry().name
+    }
+
+    /// How it is listed.
+    #[must_use]
+    pub const fn list(self) -> List {
+        self.entry().list
+    }
+
+    /// How a change of it is read back.
+    #[must_use]
+    pub const fn read_back(self) -> ReadBack {
+        self.entry().read_back
     }
 
     /// The platform's id of an object of this kind, as text.
     #[must_use]
     pub fn id_of(self, raw: &Object) -> Option<String> {
-        let field = match self {
-            Self::InstancePool => "instance_pool_id",
-            Self::Cluster => "cluster_id",
-            Self::Warehouse => "id",
-            Self::Job => "job_id",
-            Self::Pipeline => "pipeline_id",
-        };
-        match raw.get(field)? {
-            Value::String(text) if !text.is_empty() => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        }
+        (self.entry().id)(raw)
     }
 
     /// The name people gave the object.
     #[must_use]
     pub fn name_of(self, raw: &Object) -> Option<String> {
-        let value = match self {
-            Self::InstancePool => raw.get("instance_pool_name"),
-            Self::Cluster => raw.get("cluster_name"),
-            Self::Warehouse | Self::Pipeline => raw.get("name"),
-            Self::Job => raw.get("settings").and_then(|s| s.get("name")),
-        };
-        value.and_then(Value::as_str).map(str::to_owned)
+        (self.entry().label)(raw)
     }
 
-    /// The tags of the object, where its kind has any that people set.
-    fn tag<'a>(self, raw: &'a Object, tag: &str) -> Option<&'a str> {
-        let tags = match self {
-            Self::InstancePool | Self::Cluster => raw.get("custom_tags"),
-            Self::Job => raw.get("settings").and_then(|s| s.get("tags")),
-            Self::Pipeline => raw.get("spec").and_then(|s| s.get("tags")),
-            Self::Warehouse => {
-                return raw
-                    .get("tags")?
-                    .get("custom_tags")?
-                    .as_array()?
-                    .iter()
-                    .find(|pair| pair.get("key").and_then(Value::as_str) == Some(tag))?
-                    .get("value")?
-                    .as_str();
-            }
-        };
-        tags?.get(tag)?.as_str()
+    /// A tag of the object, where its kind has any that people set.
+    #[must_use]
+    pub fn tag<'a>(self, raw: &'a Object, tag: &str) -> Option<&'a str> {
+        (self.entry().tag)(raw, tag)
     }
 
     /// The DR mode by the tag `dr-mode`. A value nobody knows counts as the default: it is fenced, never left running.
@@ -122,16 +114,14 @@ impl Kind {
     /// and never called quiet.
     #[must_use]
     pub fn is_live(self, raw: &Object) -> bool {
-        let state = || raw.get("state").and_then(Value::as_str);
-        match self {
-            Self::InstancePool => raw
-                .get("min_idle_instances")
-                .is_some_and(|n| n.as_i64() != Some(0)),
-            Self::Cluster => !matches!(state(), Some("TERMINATED" | "ERROR")),
-            Self::Warehouse => !matches!(state(), Some("STOPPED" | "DELETED" | "DELETING")),
-            Self::Job => !live_places(raw).is_empty(),
-            Self::Pipeline => !matches!(state(), Some("IDLE" | "FAILED" | "DELETED")),
-        }
+        (self.entry().live)(raw)
+    }
+
+    /// Whether a phase of the activation concerns this kind.
+    #[must_use]
+    pub fn is_restored_in(self, phase: Phase) -> bool {
+        self.entry().restore.iter().any(|(p, _)| *p == phase)
+            || (phase == Phase::OneTimeRuns && self == Self::Job)
     }
 
     /// Whether a listed object is one that we protect: job and pipeline clusters are not, they end with their run.
@@ -163,41 +153,6 @@ pub enum DrMode {
     Excluded,
 }
 
-/// A place of a job's settings that starts runs by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Place {
-    /// `settings.schedule`.
-    Schedule,
-    /// `settings.trigger`.
-    Trigger,
-    /// `settings.continuous`.
-    Continuous,
-    /// `settings.triggers` (preview): a list, replaced as a whole.
-    Triggers,
-}
-
-impl Place {
-    /// All places.
-    pub const ALL: [Self; 4] = [
-        Self::Schedule,
-        Self::Trigger,
-        Self::Continuous,
-        Self::Triggers,
-    ];
-
-    /// The field of the job's settings.
-    #[must_use]
-    pub const fn field(self) -> &'static str {
-        match self {
-            Self::Schedule => "schedule",
-            Self::Trigger => "trigger",
-            Self::Continuous => "continuous",
-            Self::Triggers => "triggers",
-        }
-    }
-}
-
 /// Whether a schedule, trigger or continuous object would start runs. The platform's default, if the field is absent, is
 /// UNPAUSED; a value nobody knows counts as live.
 #[must_use]
@@ -205,20 +160,9 @@ pub fn is_unpaused(setting: &Value) -> bool {
     setting.get("pause_status").and_then(Value::as_str) != Some("PAUSED")
 }
 
-/// The places of a job that would start runs.
-#[must_use]
-pub fn live_places(job: &Object) -> Vec<Place> {
-    let Some(settings) = job.get("settings") else {
-        return Vec::new();
-    };
-    Place::ALL
-        .into_iter()
-        .filter(|place| match settings.get(place.field()) {
-            None | Some(Value::Null) => false,
-            Some(Value::Array(list)) => list.iter().any(is_unpaused),
-            Some(setting) => is_unpaused(setting),
-        })
-        .collect()
+/// As [`is_unpaused`], of a whole object.
+fn is_unpaused_object(object: &Object) -> bool {
+    object.get("pause_status").and_then(Value::as_str) != Some("PAUSED")
 }
 
 /// The same settings object with every pause status set to paused, all other fields kept.
