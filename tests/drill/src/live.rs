@@ -98,7 +98,8 @@ pub fn concurrency(inventory: &Value) -> BTreeMap<String, i64> {
         .collect()
 }
 
-/// Compute that is up: (kind, name) of interactive clusters, warehouses, pools with idle instances, continuous pipelines.
+/// What is up beside jobs: (kind, name) of interactive clusters, warehouses, pools with idle instances, continuous pipelines,
+/// apps, and schedules of alerts and dashboards.
 #[must_use]
 pub fn compute(inventory: &Value) -> BTreeSet<(&'static str, String)> {
     let mut found = BTreeSet::new();
@@ -138,6 +139,32 @@ pub fn compute(inventory: &Value) -> BTreeSet<(&'static str, String)> {
             == Some(true);
         if continuous && !matches!(text(pipeline, &["state"]), "IDLE" | "FAILED" | "DELETED") {
             found.insert(("pipeline", text(pipeline, &["name"]).to_owned()));
+        }
+    }
+    for app in items(inventory, "apps") {
+        if !matches!(
+            text(app, &["compute_status", "state"]),
+            "STOPPED" | "ERROR" | "DELETING"
+        ) {
+            found.insert(("app", text(app, &["name"]).to_owned()));
+        }
+    }
+    for alert in items(inventory, "alerts") {
+        let schedule = alert.get("schedule");
+        if schedule.is_some() && text(alert, &["schedule", "pause_status"]) != "PAUSED" {
+            found.insert(("alert", text(alert, &["display_name"]).to_owned()));
+        }
+    }
+    for dashboard in items(inventory, "dashboards") {
+        for schedule in items(dashboard, "schedules") {
+            if text(schedule, &["pause_status"]) != "PAUSED" {
+                let name = format!(
+                    "{}: {}",
+                    text(dashboard, &["display_name"]),
+                    text(schedule, &["cron_schedule", "quartz_cron_expression"])
+                );
+                found.insert(("dashboard schedule", name));
+            }
         }
     }
     found
