@@ -1,10 +1,37 @@
 //! What is promised of the data: people are shown the loss that the report tells, and both follow from what had arrived.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use recovery::report::Report;
 use recovery::run::Stage;
 use serde_json::Value;
+
+use crate::lake::Delivery;
+
+/// What must hold when S3 goes on with what was pending: the standby takes none of it, and its tables are as they were.
+#[must_use]
+pub fn delivery_violations(
+    delivery: &Delivery,
+    before: &BTreeMap<String, Vec<u8>>,
+    after: &BTreeMap<String, Vec<u8>>,
+) -> Vec<String> {
+    let mut found: Vec<String> = delivery
+        .arrived
+        .iter()
+        .map(|object| format!("{object} was replicated to the standby after the switch"))
+        .collect();
+    if delivery.arrived.is_empty() && delivery.refused.is_empty() {
+        found.push(
+            "nothing was held back, so nothing was proven of the replication fence".to_owned(),
+        );
+    }
+    let changed = before.keys().chain(after.keys()).collect::<BTreeSet<_>>();
+    let changed = changed
+        .into_iter()
+        .filter(|key| before.get(*key) != after.get(*key));
+    found.extend(changed.map(|key| format!("{key} changed at the standby after the switch")));
+    found
+}
 
 /// Broken promises. `request` and `points` are documents of the run, `arrived` what the world copied.
 #[must_use]
@@ -67,6 +94,24 @@ mod tests {
             "decisions": [], "next": "",
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn what_arrives_or_changes_after_the_switch_is_a_broken_promise_and_so_is_a_proof_of_nothing() {
+        let table = |text: &str| BTreeMap::from([("log".to_owned(), text.as_bytes().to_vec())]);
+        let objects = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+        let judge = |arrived: &[&str], refused: &[&str], after: &str| {
+            let delivery = Delivery {
+                arrived: objects(arrived),
+                refused: objects(refused),
+            };
+            delivery_violations(&delivery, &table("own"), &table(after)).len()
+        };
+        assert_eq!(judge(&[], &["log"], "own"), 0);
+        assert_eq!(judge(&["log"], &[], "own"), 1);
+        assert_eq!(judge(&["log"], &[], "late"), 2);
+        assert_eq!(judge(&[], &["log"], "late"), 1);
+        assert_eq!(judge(&[], &[], "own"), 1);
     }
 
     #[test]

@@ -7,12 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws::buckets::Buckets;
+use aws_config::SdkConfig;
+use recovery::failure::FailureName;
 use recovery::site::Region;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use crate::DrillError;
 use crate::plan::{
-    NAME, PRIMARY_BUCKET, PRIMARY_REGION, SECONDARY_BUCKET, SECONDARY_REGION, TABLES, TABLES_PREFIX,
+    CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, REPLICATION_ROLE, SECONDARY_BUCKET,
+    SECONDARY_REGION, TABLES, TABLES_PREFIX,
 };
 
 /// How often new objects are copied from the primary's bucket to the secondary's.
@@ -36,9 +40,56 @@ struct Known {
     held: Vec<String>,
 }
 
+/// What came of the objects that were held back when the region died, once it was back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivery {
+    /// Objects that the standby's bucket took.
+    pub arrived: Vec<String>,
+    /// Objects that it refused; S3 marks them `FAILED`.
+    pub refused: Vec<String>,
+}
+
+/// S3 replication as AWS sees it: a session of the replication role.
+///
+/// # Errors
+/// If STS does not give the session.
+pub async fn replicator(config: &SdkConfig) -> Result<Buckets, DrillError> {
+    let regional = |region: &'static str| {
+        let region = aws_config::Region::new(region);
+        config.clone().into_builder().region(region)
+    };
+    let sts = aws_sdk_sts::Client::new(&regional(CONTROL_REGION).build());
+    let session = sts
+        .assume_role()
+        .role_arn(REPLICATION_ROLE)
+        .role_session_name("s3-replication")
+        .send()
+        .await
+        .map_err(|e| {
+            DrillError::Aws(format!(
+                "becoming the replication role: {}",
+                aws_sdk_sts::error::DisplayErrorContext(&e)
+            ))
+        })?;
+    let Some(key) = session.credentials() else {
+        return Err(DrillError::Aws("STS gave no credentials".to_owned()));
+    };
+    let credentials = aws_sdk_s3::config::Credentials::new(
+        key.access_key_id(),
+        key.secret_access_key(),
+        Some(key.session_token().to_owned()),
+        None,
+        "replication",
+    );
+    let provider = aws_sdk_s3::config::SharedCredentialsProvider::new(credentials);
+    let config = regional(SECONDARY_REGION).credentials_provider(provider);
+    Ok(Buckets::new(config.build()))
+}
+
 /// The data of both sites.
 pub struct Lake {
     buckets: Arc<Buckets>,
+    replicator: Arc<Buckets>,
     known: Arc<Mutex<Known>>,
     task: Option<(JoinHandle<()>, Arc<AtomicBool>)>,
 }
@@ -46,13 +97,13 @@ pub struct Lake {
 impl Lake {
     /// Begins to write and to replicate.
     #[must_use]
-    pub fn start(buckets: Buckets) -> Self {
-        let buckets = Arc::new(buckets);
+    pub fn start(buckets: Buckets, replicator: Buckets) -> Self {
+        let (buckets, replicator) = (Arc::new(buckets), Arc::new(replicator));
         let known = Arc::<Mutex<Known>>::default();
         let ends = Arc::<AtomicBool>::default();
         let task = tokio::spawn({
-            let (buckets, known, ends) =
-                (Arc::clone(&buckets), Arc::clone(&known), Arc::clone(&ends));
+            let (buckets, replicator) = (Arc::clone(&buckets), Arc::clone(&replicator));
+            let (known, ends) = (Arc::clone(&known), Arc::clone(&ends));
             async move {
                 let mut round = 0_u32;
                 while !ends.load(Ordering::SeqCst) {
@@ -64,15 +115,17 @@ impl Lake {
                     round = round.wrapping_add(1);
                     let waiting = lock(&known, |known| known.waiting());
                     for object in waiting {
-                        copy(&buckets, &known, &object).await;
+                        // What fails is tried again in the next round, as replication does.
+                        let _ = copy(&replicator, &known, &object).await;
                     }
-                    copy_marker(&buckets).await;
+                    copy_marker(&buckets, &replicator).await;
                     tokio::time::sleep(REPLICATE_EVERY).await;
                 }
             }
         });
         Self {
             buckets,
+            replicator,
             known,
             task: Some((task, ends)),
         }
@@ -91,13 +144,67 @@ impl Lake {
             if let Some(objects) = commit(&self.buckets, &self.known, table).await {
                 for (object, arrives) in objects.into_iter().zip(arrives) {
                     if arrives {
-                        copy(&self.buckets, &self.known, &object).await;
+                        let _ = copy(&self.replicator, &self.known, &object).await;
                     } else {
                         lock(&self.known, |known| known.held.push(object));
                     }
                 }
             }
         }
+    }
+
+    /// The standby writes commits of its own where the old site's are still on their way.
+    ///
+    /// # Errors
+    /// What S3 said.
+    pub async fn write_on_at_standby(&self) -> Result<(), DrillError> {
+        let region = Region::new(SECONDARY_REGION);
+        let held = lock(&self.known, |known| known.held.clone());
+        for key in held.into_iter().filter(|key| key.contains("/_delta_log/")) {
+            let commit = json!({"commitInfo": {"operation": "WRITE", "site": "secondary"}});
+            let bytes = commit.to_string().into_bytes();
+            self.buckets
+                .put(&region, SECONDARY_BUCKET, &key, bytes)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The region is back and S3 goes on with what was pending, as the replication role. Says what came of it.
+    ///
+    /// # Errors
+    /// What S3 said, unless it refused an object.
+    pub async fn deliver(&self) -> Result<Delivery, DrillError> {
+        let held = lock(&self.known, |known| std::mem::take(&mut known.held));
+        let mut delivery = Delivery::default();
+        for object in held {
+            match copy(&self.replicator, &self.known, &object).await {
+                Ok(()) => delivery.arrived.push(object),
+                Err(failure) if failure.name == FailureName::AccessDenied => {
+                    delivery.refused.push(object);
+                }
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(delivery)
+    }
+
+    /// Every object of the tables in the standby's bucket, by key, with its content.
+    ///
+    /// # Errors
+    /// What S3 said.
+    pub async fn at_standby(&self) -> Result<BTreeMap<String, Vec<u8>>, DrillError> {
+        let region = Region::new(SECONDARY_REGION);
+        let keys = lock(&self.known, |k| {
+            k.contents.keys().cloned().collect::<Vec<_>>()
+        });
+        let mut found = BTreeMap::new();
+        for key in keys {
+            if let Some(bytes) = self.buckets.get(&region, SECONDARY_BUCKET, &key).await? {
+                found.insert(key, bytes);
+            }
+        }
+        Ok(found)
     }
 
     /// Ends writing and replication between two objects, never within one.
@@ -190,25 +297,25 @@ async fn commit(
     Some(objects)
 }
 
-/// One object arrives. A copy that fails is tried again in the next round, as replication does.
-async fn copy(buckets: &Buckets, known: &Mutex<Known>, object: &str) {
+/// One object arrives, by the hand of replication.
+async fn copy(
+    replicator: &Buckets,
+    known: &Mutex<Known>,
+    object: &str,
+) -> Result<(), aws::Failure> {
     let Some(bytes) = lock(known, |k| k.contents.get(object).cloned()) else {
-        return;
+        return Ok(());
     };
     let to = Region::new(SECONDARY_REGION);
-    if buckets
-        .put(&to, SECONDARY_BUCKET, object, bytes)
-        .await
-        .is_ok()
-    {
-        lock(known, |k| k.arrived.insert(object.to_owned()));
-    }
+    replicator.put(&to, SECONDARY_BUCKET, object, bytes).await?;
+    lock(known, |k| k.arrived.insert(object.to_owned()));
+    Ok(())
 }
 
-async fn copy_marker(buckets: &Buckets) {
+async fn copy_marker(buckets: &Buckets, replicator: &Buckets) {
     let (from, to) = (Region::new(PRIMARY_REGION), Region::new(SECONDARY_REGION));
     let key = format!("databricks-dr-marker/{NAME}/primary.json");
     if let Ok(Some(bytes)) = buckets.get(&from, PRIMARY_BUCKET, &key).await {
-        let _ = buckets.put(&to, SECONDARY_BUCKET, &key, bytes).await;
+        let _ = replicator.put(&to, SECONDARY_BUCKET, &key, bytes).await;
     }
 }

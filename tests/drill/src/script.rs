@@ -161,7 +161,10 @@ impl Drill<'_> {
             .as_ref()
             .is_some_and(|r| r.outcome == Outcome::Completed)
         {
-            self.primary_returns().await?;
+            let broken = self.primary_returns().await?;
+            let mut summary = self.summary(&run, &ended).await?;
+            summary.violations.extend(broken);
+            return Ok(summary);
         }
         self.summary(&run, &ended).await
     }
@@ -304,10 +307,12 @@ impl Drill<'_> {
             .await
     }
 
-    async fn primary_returns(&mut self) -> Result<(), DrillError> {
+    /// The region is back. Gives the promises of the data that were broken by it.
+    async fn primary_returns(&mut self) -> Result<Vec<String>, DrillError> {
         self.progress
             .say("the primary's region is back; its schedules start to fire");
         self.world.recover().await?;
+        let broken = self.replication_goes_on().await?;
         let world = &*self.world;
         world
             .wait("the standing fence to catch the primary", 120, || async {
@@ -325,7 +330,27 @@ impl Drill<'_> {
                     == Some("secondary"))
                 .then_some(()))
             })
-            .await
+            .await?;
+        Ok(broken)
+    }
+
+    /// S3 delivers what was pending when the region died, while the standby has written on.
+    async fn replication_goes_on(&self) -> Result<Vec<String>, DrillError> {
+        let Some(lake) = &self.world.lake else {
+            return Ok(Vec::new());
+        };
+        lake.write_on_at_standby().await?;
+        let before = lake.at_standby().await?;
+        let delivery = lake.deliver().await?;
+        let after = lake.at_standby().await?;
+        self.progress.say(&format!(
+            "S3 replication goes on: of {} objects that were held back the standby's bucket refuses {}",
+            delivery.arrived.len() + delivery.refused.len(),
+            delivery.refused.len()
+        ));
+        Ok(crate::data_promises::delivery_violations(
+            &delivery, &before, &after,
+        ))
     }
 
     async fn wrong_mode(&self) -> Result<Summary, DrillError> {

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::DrillError;
 use crate::estate::Estate;
-use crate::lake::Lake;
+use crate::lake::{self, Lake};
 use crate::plan::{
     CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, PRIMARY_WORKSPACE, SECONDARY_BUCKET,
     SECONDARY_REGION, SECONDARY_WORKSPACE,
@@ -113,7 +113,9 @@ impl World {
             lake: None,
         };
         world.seed(plan).await?;
-        world.lake = Some(Lake::start(Buckets::new(world.config.clone())));
+        let replicator = lake::replicator(&world.config).await?;
+        let buckets = Buckets::new(world.config.clone());
+        world.lake = Some(Lake::start(buckets, replicator));
         Ok(world)
     }
 

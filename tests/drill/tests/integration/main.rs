@@ -7,4 +7,5 @@
 
 mod checker;
 mod doors;
+mod replication;
 mod scenarios;
