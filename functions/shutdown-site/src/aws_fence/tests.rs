@@ -88,14 +88,16 @@ impl World {
     }
 
     async fn unfence(&self) {
-        let (run, token) = (&self.run, &self.token);
-        self.ports
+        let (run, token, now) = (&self.run, &self.token, self.ports.now());
+        let lifted = self
+            .ports
             .change_state(|state| {
                 state.release_lock(run, token);
-                state.lift_fence(SiteLabel::Primary, true)
+                state.lift_fence(SiteLabel::Primary, true, now)
             })
             .await
             .unwrap();
+        assert!(matches!(lifted, recovery::state::Lifted::Done(_)));
     }
 
     fn later(&self, by: SignedDuration) {

@@ -47,7 +47,13 @@ pub struct Forecast {
 const fn writes_per_second(kind: Kind) -> f64 {
     match kind {
         Kind::Pipeline => 50.0,
-        Kind::Job | Kind::Cluster | Kind::Warehouse | Kind::InstancePool => 10.0,
+        Kind::Job
+        | Kind::Cluster
+        | Kind::Warehouse
+        | Kind::InstancePool
+        | Kind::App
+        | Kind::DashboardSchedule
+        | Kind::Alert => 10.0,
     }
 }
 
