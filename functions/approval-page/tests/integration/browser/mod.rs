@@ -4,6 +4,7 @@ mod driver;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fantoccini::Locator;
 use fantoccini::key::Key;
@@ -82,6 +83,30 @@ async fn click(browser: &Browser, css: &str) {
     element.click().await.unwrap();
 }
 
+/// Sends the form and waits for the page that answers it.
+async fn submit(browser: &Browser) {
+    leave(browser).await;
+    click(browser, "button").await;
+    arrive(browser).await;
+}
+
+/// Marks the page that is shown, so that the next one can be told from it.
+async fn leave(browser: &Browser) {
+    let mark = "window.isLeft = true;";
+    browser.client.execute(mark, vec![]).await.unwrap();
+}
+
+/// Waits until another page is there whole.
+async fn arrive(browser: &Browser) {
+    let there = "return !window.isLeft && document.readyState === 'complete';";
+    let deadline = Instant::now() + Duration::from_secs(20);
+    // Between two pages there may be no document to ask.
+    while browser.client.execute(there, vec![]).await.ok() != Some(true.into()) {
+        assert!(Instant::now() < deadline, "no answer to the form");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 async fn text(browser: &Browser) -> String {
     let body = browser.client.find(Locator::Css("body")).await.unwrap();
     body.text().await.unwrap()
@@ -126,7 +151,7 @@ async fn the_page_is_readable_in_every_light_and_width_and_a_checker_finds_nothi
         );
         // What is wrong is said, and what was typed is kept.
         fill(&browser, "lakehous", "approve").await;
-        click(&browser, "button").await;
+        submit(&browser).await;
         browser.picture(&format!("{}-wrong", look.name)).await;
         assert!(text(&browser).await.contains("Nothing was decided"));
         assert_eq!(
@@ -158,7 +183,7 @@ async fn an_approval_counts_once_whatever_the_back_button_does() {
         return;
     };
     fill(&browser, PLAN, "approve").await;
-    click(&browser, "button").await;
+    submit(&browser).await;
     browser.picture("recorded").await;
     assert!(
         text(&browser).await.contains("Approved"),
@@ -188,7 +213,7 @@ async fn a_decline_counts() {
         return;
     };
     fill(&browser, PLAN, "decline").await;
-    click(&browser, "button").await;
+    submit(&browser).await;
     assert!(
         text(&browser).await.contains("Declined"),
         "{}",
@@ -206,7 +231,7 @@ async fn an_expired_link_says_so_and_nothing_else() {
     };
     fill(&browser, PLAN, "approve").await;
     asking.pass(100_000);
-    click(&browser, "button").await;
+    submit(&browser).await;
     browser.picture("expired").await;
     let shown = text(&browser).await;
     assert!(shown.to_lowercase().contains("expired"), "{shown}");
@@ -247,7 +272,9 @@ async fn everything_can_be_done_with_the_keyboard_alone() {
                 "accept-0" | "approve" => element.send_keys(" ").await.unwrap(),
                 "BUTTON submit" => {
                     let enter = String::from(char::from(Key::Enter));
+                    leave(&browser).await;
                     element.send_keys(&enter).await.unwrap();
+                    arrive(&browser).await;
                     break;
                 }
                 _ => {}
