@@ -133,6 +133,11 @@ pub(crate) async fn lift(ports: &Ports, site: SiteLabel) -> Result<String, Failu
             Lifted::Waits => tokio::time::sleep(LOOK_AGAIN).await,
         }
     };
+    let state = ports.state().await?;
+    if let Err(failure) = ports.announce_fences(&state).await {
+        // The watch tells it in its next pass.
+        tracing::warn!(%failure, "the end of a fence was not told");
+    }
     let rest = if fence.verified_at.is_some() {
         "what it paused stays paused until something restores it"
     } else {

@@ -106,8 +106,11 @@ async fn in_run(
     let now = ports.now();
     let site = run.from;
     // The fence is a fact before anything is attempted, so that the watch goes on whatever becomes of this execution.
-    ports
-        .change_state(|state| state.raise_fence(site, run_id, token, now))
+    let state = ports
+        .change_state(|state| {
+            state.raise_fence(site, run_id, token, now)?;
+            Ok(state.clone())
+        })
         .await?;
     let in_aws = AwsPass {
         ports,
@@ -141,10 +144,12 @@ async fn in_run(
         connect_to(ports, plan, site, url, Role::Operator, Purpose::Fence(call)).await?;
     let right = Right::Run(token.clone());
     let pass = Pass::begin(ports, plan, site, run_id.clone(), right, invocation).await?;
-    let (worked, ()) = tokio::join!(
+    let (worked, (), told) = tokio::join!(
         pass.work(&door, &workspace, patience(plan)),
-        in_aws.hold_roles()
+        in_aws.hold_roles(),
+        ports.announce_fences(&state)
     );
+    warn_untold(told);
     let (found, fence) = worked?;
     news::nothing_yet(ports, run_id, site).await?;
     let fence = fence.ok_or(Refusal::NoFence { site })?;
@@ -160,6 +165,13 @@ async fn in_run(
         answer,
         reason: format!("the {site} site: {}; {}", found.words(), held.words()),
     })
+}
+
+/// Who deploys is told again in the next pass; the fence does not wait for it.
+fn warn_untold(told: Result<(), Failure>) {
+    if let Err(failure) = told {
+        tracing::warn!(%failure, "the news of a fence was not told");
+    }
 }
 
 /// How long one call of a run keeps at it before it tells the state machine how things stand.

@@ -38,6 +38,7 @@ pub(crate) async fn all(
     invocation: &Invocation,
 ) -> Result<Vec<Watched>, Failure> {
     let state = ports.state().await?;
+    crate::warn_untold(ports.announce_fences(&state).await);
     let mut watched = Vec::new();
     let mut failure = None;
     for (site, fence) in &state.fences {

@@ -109,6 +109,12 @@ pub fn workspace_url(plan: &PlanName, site: SiteLabel) -> String {
     format!("/databricks-dr/{plan}/sites/{site}/workspace-url")
 }
 
+/// Whether a site is fenced, for those who deploy to it.
+#[must_use]
+pub fn fence_pointer(plan: &PlanName, site: SiteLabel) -> String {
+    format!("/databricks-dr/{plan}/sites/{site}/fence")
+}
+
 /// A site's credential: `observer` or `operator`.
 #[must_use]
 pub fn credential(plan: &PlanName, site: SiteLabel, role: &str) -> String {

@@ -8,6 +8,7 @@ use recovery::site::{PlanName, Region};
 
 use crate::Failure;
 use crate::environment::{Environment, sdk_config};
+use crate::events::{EventBridge, Events, MemoryEvents};
 use crate::notices::{MemoryNotices, Notices, SnsNotices};
 use crate::parameters::{MemoryParameters, Parameters, SsmParameters};
 use crate::store::{MemoryStore, S3Store, Store};
@@ -31,6 +32,8 @@ pub struct Ports {
     pub parameters: Arc<dyn Parameters>,
     /// SNS.
     pub notices: Arc<dyn Notices>,
+    /// EventBridge.
+    pub events: Arc<dyn Events>,
     /// The clock.
     pub clock: Clock,
     /// Randomness of the operating system.
@@ -62,6 +65,7 @@ impl Ports {
                 environment.notices_topic.clone(),
                 environment.escalation_topic.clone(),
             )),
+            events: Arc::new(EventBridge::new(aws_sdk_eventbridge::Client::new(&config))),
             clock: Arc::new(Timestamp::now),
             random: Arc::new(os_random),
             page_url: environment.page_url.clone(),
@@ -88,6 +92,7 @@ impl Ports {
             store: Arc::new(store.clone()),
             parameters: Arc::new(parameters.clone()),
             notices: Arc::new(notices.clone()),
+            events: Arc::new(MemoryEvents::default()),
             clock,
             random: counter(),
             page_url: Some("https://page.example/".to_owned()),
