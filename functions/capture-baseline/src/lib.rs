@@ -1,4 +1,6 @@
-//! Records what the active site runs; refuses to learn from a sick, fenced or half-paused site.
+//! Records what the active site runs and how the standby stands by; refuses to learn from a sick, fenced or half-paused site.
+
+mod posture;
 
 use aws::documents::Change;
 use aws::notices::{Audience, Notice};
@@ -7,7 +9,7 @@ use recovery::baseline::{
     BASELINE_FORMAT, Baseline, BaselinePointer, CaptureVerdict, judge_capture, may_capture,
 };
 use recovery::plan::Plan;
-use recovery::site::ContentDigest;
+use recovery::site::{ContentDigest, Epoch, SiteLabel};
 use serde::{Deserialize, Serialize};
 use sites::{Depth, Purpose, Role, connect, failure_at, read_inventory};
 
@@ -23,7 +25,7 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "answer")]
 pub enum Answer {
-    /// It is the baseline.
+    /// It is the record that counts.
     Captured {
         /// Its name.
         digest: ContentDigest,
@@ -44,18 +46,69 @@ pub enum Answer {
     },
 }
 
-/// One capture.
+/// What became of one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Captured {
+    /// The active site: the baseline.
+    pub active: Answer,
+    /// The standby: its posture.
+    pub standby: Answer,
+}
+
+/// One capture of each site.
 ///
 /// # Errors
-/// `InvalidPlan`, `CredentialRefused`, `SiteUnreachable`, or what the store said.
-pub async fn handle(_: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
+/// `InvalidPlan`, `CredentialRefused`, `SiteUnreachable`, or what the store said. What fails at the standby does not keep the
+/// baseline from being captured.
+pub async fn handle(_: Event, ports: &Ports, _: &Invocation) -> Result<Captured, Failure> {
     let plan = ports.plan().await?;
-    if let Err(reason) = allowed(ports, &plan).await? {
+    let active = active(ports, &plan).await;
+    let standby = posture::record(ports, &plan).await;
+    Ok(Captured {
+        active: active?,
+        standby: standby?,
+    })
+}
+
+async fn active(ports: &Ports, plan: &Plan) -> Result<Answer, Failure> {
+    if let Err(reason) = allowed(ports, plan).await? {
         return Ok(Answer::Refused { reason });
     }
     let state = ports.state().await?;
-    let site = state.active_site;
-    let workspace = connect(ports, &plan, site, Role::Observer, Purpose::Background).await?;
+    let captured = read(ports, plan, state.active_site, state.epoch).await?;
+    // A run may have begun, or the site have fallen sick, while it was read.
+    if let Err(reason) = allowed(ports, plan).await? {
+        return Ok(Answer::Refused { reason });
+    }
+    let current = match ports.baseline_pointer().await? {
+        Some(pointer) => Some(ports.baseline(&pointer.digest).await?),
+        None => None,
+    };
+    let digest = ports.store_baseline(&captured).await?;
+    match judge_capture(current.as_ref(), &captured, plan.baseline) {
+        CaptureVerdict::Accept => {
+            let objects = captured.inventory.resources.len();
+            point(ports, keys::BASELINE, &captured, &digest).await?;
+            metrics::emit(
+                &plan.name,
+                &[("Site", captured.inventory.site.as_str())],
+                &[("BaselineObjects", objects as f64, "Count")],
+                ports.now(),
+            );
+            Ok(Answer::Captured { digest, objects })
+        }
+        CaptureVerdict::Candidate { reason } => set_aside(ports, plan, digest, reason).await,
+    }
+}
+
+/// Everything of a site, once it is known to be the one that the plan means.
+async fn read(
+    ports: &Ports,
+    plan: &Plan,
+    site: SiteLabel,
+    epoch: Epoch,
+) -> Result<Baseline, Failure> {
+    let workspace = connect(ports, plan, site, Role::Observer, Purpose::Background).await?;
     // A swapped URL must not teach us another workspace.
     workspace
         .verified()
@@ -65,24 +118,11 @@ pub async fn handle(_: Event, ports: &Ports, _: &Invocation) -> Result<Answer, F
     let inventory = read_inventory(&workspace, site, &plan.kinds, Depth::Whole, now)
         .await
         .map_err(|e| failure_at(site, &e))?;
-    let captured = Baseline {
+    Ok(Baseline {
         format_version: BASELINE_FORMAT,
-        epoch: state.epoch,
+        epoch,
         inventory,
-    };
-    // A run may have begun, or the site have fallen sick, while it was read.
-    if let Err(reason) = allowed(ports, &plan).await? {
-        return Ok(Answer::Refused { reason });
-    }
-    let current = match ports.baseline_pointer().await? {
-        Some(pointer) => Some(ports.baseline(&pointer.digest).await?),
-        None => None,
-    };
-    let digest = ports.store_baseline(&captured).await?;
-    match judge_capture(current.as_ref(), &captured, plan.baseline) {
-        CaptureVerdict::Accept => accept(ports, &plan, &captured, digest).await,
-        CaptureVerdict::Candidate { reason } => set_aside(ports, &plan, digest, reason).await,
-    }
+    })
 }
 
 async fn allowed(ports: &Ports, plan: &Plan) -> Result<Result<(), String>, Failure> {
@@ -91,23 +131,23 @@ async fn allowed(ports: &Ports, plan: &Plan) -> Result<Result<(), String>, Failu
     Ok(may_capture(&state, state.active_site, verdict))
 }
 
-async fn accept(
+/// Makes a stored record the one that counts, unless a newer one does.
+async fn point(
     ports: &Ports,
-    plan: &Plan,
+    key: &str,
     captured: &Baseline,
-    digest: ContentDigest,
-) -> Result<Answer, Failure> {
-    let objects = captured.inventory.resources.len();
+    digest: &ContentDigest,
+) -> Result<(), Failure> {
     let pointer = BaselinePointer {
         format_version: BASELINE_FORMAT,
         digest: digest.clone(),
         site: captured.inventory.site,
         captured_at: captured.inventory.read_at,
         live: captured.inventory.live_counts(),
-        objects,
+        objects: captured.inventory.resources.len(),
     };
     ports
-        .change(keys::BASELINE, |stored: &mut Option<BaselinePointer>| {
+        .change(key, |stored: &mut Option<BaselinePointer>| {
             // A slower capture must not replace a newer one.
             if stored
                 .as_ref()
@@ -118,14 +158,7 @@ async fn accept(
             *stored = Some(pointer.clone());
             Ok(Change::Write(()))
         })
-        .await?;
-    metrics::emit(
-        &plan.name,
-        &[("Site", captured.inventory.site.as_str())],
-        &[("BaselineObjects", objects as f64, "Count")],
-        ports.now(),
-    );
-    Ok(Answer::Captured { digest, objects })
+        .await
 }
 
 /// Keeps the capture under its digest and reports it once: the pointer to the candidate changes only with its content.

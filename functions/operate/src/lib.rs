@@ -3,6 +3,7 @@
 mod decide;
 mod fence;
 mod key;
+mod reset;
 mod url;
 
 use aws::http::{HttpAnswer, HttpRequest};
@@ -74,6 +75,16 @@ pub enum Act {
         #[serde(default)]
         confirm: Option<String>,
     },
+    /// Bring a site back to what was recorded of it: the active one to the baseline, the standby to its posture. Done in the
+    /// background; the managers are told when a reading shows that nothing differs.
+    Reset {
+        /// The site.
+        site: SiteLabel,
+        /// Who.
+        who: String,
+        /// Why.
+        why: String,
+    },
     /// End a run before its commit. Its execution must not act any more; the fence stays.
     Abandon {
         /// The run.
@@ -106,6 +117,7 @@ impl Act {
             | Self::Acknowledge { who, why }
             | Self::RotateApprovalKey { who, why }
             | Self::Unfence { who, why, .. }
+            | Self::Reset { who, why, .. }
             | Self::Abandon { who, why, .. } => (who, why),
         }
     }
@@ -258,6 +270,7 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
             };
             fence::unfence(ports, *site, asking).await
         }
+        Act::Reset { site, who, why } => reset::order(ports, *site, who, why).await,
         Act::RotateApprovalKey { .. } => key::rotate(ports).await,
         Act::Abandon { run, who, why } => abandon(ports, run, who, why).await,
     }

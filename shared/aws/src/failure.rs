@@ -46,8 +46,10 @@ impl From<Refusal> for Failure {
             Refusal::Held { .. }
             | Refusal::Locked { .. }
             | Refusal::PassUnderWay { .. }
+            | Refusal::Fenced { .. }
+            | Refusal::Resetting { .. }
             | Refusal::Lifting { .. } => FailureName::Blocked,
-            Refusal::LockLost { .. } => FailureName::LockLost,
+            Refusal::LockLost { .. } | Refusal::NoReset { .. } => FailureName::LockLost,
             Refusal::NoFence { .. } | Refusal::NeverQuiet { .. } => FailureName::InvalidEvent,
             Refusal::Changed { .. } => FailureName::Blocked,
             Refusal::NotFenced { .. } => FailureName::Internal,

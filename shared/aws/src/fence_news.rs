@@ -117,8 +117,11 @@ mod tests {
     async fn a_fence_and_its_end_are_told_once_each() {
         let now: Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let plan = PlanName::new("lakehouse");
-        let (mut ports, _, _, notices) =
-            Ports::in_memory(plan.clone(), Region::new("us-west-2"), Arc::new(move || now));
+        let (mut ports, _, _, notices) = Ports::in_memory(
+            plan.clone(),
+            Region::new("us-west-2"),
+            Arc::new(move || now),
+        );
         let events = MemoryEvents::default();
         ports.events = Arc::new(events.clone());
         let free = State::initial(plan.clone());

@@ -11,6 +11,11 @@ pub const STATE: &str = "state.json";
 pub const BASELINE: &str = "baselines/current.json";
 /// A capture that was not accepted.
 pub const BASELINE_CANDIDATE: &str = "baselines/candidate.json";
+/// What the standby was like when nothing was wrong.
+#[must_use]
+pub fn posture(site: SiteLabel) -> String {
+    format!("postures/{site}.json")
+}
 /// The newest replication measurement.
 pub const REPLICATION: &str = "replication/status.json";
 /// The open incident.

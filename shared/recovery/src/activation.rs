@@ -88,6 +88,46 @@ impl PhaseWork {
         self.steps.is_empty() && self.waiting.is_empty()
     }
 
+    /// The work of several phases as one: an object is as wanted only if it is so in all of them.
+    #[must_use]
+    pub fn of_all(works: &[Self]) -> Self {
+        let mut whole = Self::default();
+        for work in works {
+            whole.steps.extend(work.steps.iter().cloned());
+            whole.waiting.extend(work.waiting.iter().cloned());
+            whole.listed.extend(work.listed.iter().cloned());
+        }
+        let unfinished: BTreeSet<Subject> = whole.unfinished().into_iter().collect();
+        let as_wanted = works.iter().flat_map(|work| &work.as_wanted);
+        let as_wanted: BTreeSet<&Subject> = as_wanted.collect();
+        whole.as_wanted = as_wanted
+            .into_iter()
+            .filter(|subject| !unfinished.contains(subject))
+            .cloned()
+            .collect();
+        whole
+    }
+
+    /// What is not as the record says, each once.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<Subject> {
+        let steps = self.steps.iter().map(|step| &step.subject);
+        let all = steps.chain(self.waiting.iter().map(|(subject, _)| subject));
+        let all: BTreeSet<&Subject> = all.collect();
+        all.into_iter().cloned().collect()
+    }
+
+    /// The first wave with something to do or to wait for, what was refused for good aside.
+    #[must_use]
+    pub fn first_wave(&self, refused: &BTreeSet<Subject>) -> Option<usize> {
+        let steps = self.steps.iter();
+        let steps = steps.filter(|s| !refused.contains(&s.subject));
+        steps
+            .map(|s| s.wave)
+            .chain(self.waiting.iter().map(|(_, wave)| *wave))
+            .min()
+    }
+
     /// The last wave that may be worked on: the first one that is not confirmed, what was refused for good aside. Each wave has
     /// its share of the phase's patience; after that the next one opens all the same, since one object must not keep the
     /// others waiting.
@@ -99,15 +139,7 @@ impl PhaseWork {
         elapsed: Duration,
         patience: Duration,
     ) -> usize {
-        let steps = self
-            .steps
-            .iter()
-            .filter(|s| !refused.contains(&s.subject))
-            .map(|s| s.wave);
-        let first = steps
-            .chain(self.waiting.iter().map(|(_, wave)| *wave))
-            .min()
-            .unwrap_or(waves);
+        let first = self.first_wave(refused).unwrap_or(waves);
         let share = patience.as_millis() / (waves as u128 + 1);
         let by_time = elapsed.as_millis().checked_div(share).unwrap_or(0);
         first.max(usize::try_from(by_time).unwrap_or(usize::MAX))

@@ -75,6 +75,11 @@ pub fn may_capture(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(
     if state.active_site != site {
         return Err(format!("the {site} site is not the active one"));
     }
+    may_learn(state, site, verdict)
+}
+
+/// The rules for both roles.
+fn may_learn(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(), String> {
     if state.fences.contains_key(&site) {
         return Err(format!("the {site} site is fenced"));
     }
@@ -83,6 +88,9 @@ pub fn may_capture(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(
             "run {} is under way; the site may be half paused",
             lock.run
         ));
+    }
+    if let Some(order) = &state.reset {
+        return Err(format!("the {} site is being reset", order.site));
     }
     if let Some(run) = &state.unsettled {
         return Err(format!(
@@ -95,6 +103,46 @@ pub fn may_capture(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(
         ));
     }
     Ok(())
+}
+
+/// Whether the standby's posture may be recorded: by the same rules, but that the site must be the standby.
+///
+/// # Errors
+/// The reason in words.
+pub fn may_record_posture(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(), String> {
+    if state.active_site == site {
+        return Err(format!("the {site} site is the active one"));
+    }
+    may_learn(state, site, verdict)
+}
+
+/// Whether this reading of a standby may become its recorded posture: what fires there is no posture, it is a split brain waiting to
+/// happen. Warm pools, clusters and warehouses are a choice.
+///
+/// # Errors
+/// The reason in words.
+pub fn judge_posture(standby: &Inventory) -> Result<(), String> {
+    let fires = |kind: &Kind| {
+        matches!(
+            kind,
+            Kind::Job | Kind::Pipeline | Kind::DashboardSchedule | Kind::Alert
+        )
+    };
+    let live = standby.live_counts();
+    let firing: Vec<String> = live
+        .iter()
+        .filter(|(kind, _)| fires(kind))
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    if firing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!(
+            "the {} site is the standby and runs or schedules {}; the posture recorded before stays",
+            standby.site,
+            firing.join(", ")
+        ))
+    }
 }
 
 /// Whether a capture replaces the baseline: one that would lose many live jobs at once may be a half-paused site.

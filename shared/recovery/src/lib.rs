@@ -17,6 +17,7 @@ pub mod quartz;
 pub mod readiness;
 pub mod replication;
 pub mod report;
+pub mod reset;
 pub mod run;
 pub mod signals;
 pub mod site;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::reset::Reset;
 use crate::run::Mode;
 use crate::site::{Epoch, PlanName, RunId, RunToken, SiteLabel};
 
@@ -38,6 +39,9 @@ pub struct State {
     /// It ends with the run's completion, or when an operator vouches for the active site (`acknowledge`).
     #[serde(default)]
     pub unsettled: Option<RunId>,
+    /// An operator's order to bring a site back to what was recorded of it. A run that begins ends it.
+    #[serde(default)]
+    pub reset: Option<Reset>,
 }
 
 /// The right to change things, held by one run through one execution.
@@ -193,6 +197,26 @@ pub enum Refusal {
         /// When it is over at the latest.
         until: Timestamp,
     },
+    /// A fence stands on the site.
+    #[error("a fence stands on the {site} site; lift it first with operate `unfence`")]
+    Fenced {
+        /// The site.
+        site: SiteLabel,
+    },
+    /// An order to reset a site stands.
+    #[error("the {site} site is being reset since {since}; wait until it is done")]
+    Resetting {
+        /// The site.
+        site: SiteLabel,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// The order is gone.
+    #[error("the order {id} stands no more: it was done, or a run has begun")]
+    NoReset {
+        /// The order.
+        id: RunId,
+    },
     /// An operator is lifting the fence.
     #[error("an operator is lifting the fence on the {site} site")]
     Lifting {
@@ -233,6 +257,7 @@ impl State {
             cool_down_until: None,
             last_commit: None,
             unsettled: None,
+            reset: None,
         }
     }
 
@@ -263,6 +288,7 @@ impl State {
                 since: hold.since,
             });
         }
+        self.reset = None;
         self.lock = Some(Lock {
             run: run.clone(),
             token: token.clone(),

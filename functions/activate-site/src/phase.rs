@@ -1,0 +1,240 @@
+//! One phase of a run at its target.
+
+use std::time::{Duration, Instant};
+
+use aws::{Failure, Invocation, Ports};
+use databricks::{Workspace, Writer};
+use futures::FutureExt;
+use recovery::act::Act;
+use recovery::activation::{Aim, Phase, PhaseWork, work};
+use recovery::failure::FailureName;
+use recovery::inventory::Inventory;
+use recovery::kind::Kind;
+use recovery::plan::Plan;
+use recovery::run::{RunDocument, Stage};
+use recovery::site::{RunId, RunToken};
+use sites::{Depth, Purpose, Role, connect_to, failure_at, frozen_url, read_inventory};
+
+use crate::act;
+use crate::effort::{Effort, Right};
+use crate::{Answer, LOOK_AGAIN, Progress};
+
+/// One call keeps at it no longer than this, so that the state machine sees progress.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Which phase of which run.
+#[derive(Clone, Copy)]
+pub(crate) struct Task<'a> {
+    pub(crate) run: &'a RunId,
+    pub(crate) token: &'a RunToken,
+    pub(crate) phase: Phase,
+}
+
+const fn stage_of(phase: Phase) -> Stage {
+    match phase {
+        Phase::Pools => Stage::Pools,
+        Phase::Compute => Stage::Compute,
+        Phase::JobConcurrency => Stage::JobConcurrency,
+        Phase::OneTimeRuns => Stage::OneTimeRuns,
+        Phase::Schedules => Stage::Schedules,
+    }
+}
+
+/// One call of one phase.
+pub(crate) async fn one(
+    event: Task<'_>,
+    ports: &Ports,
+    plan: &Plan,
+    invocation: &Invocation,
+) -> Result<Answer, Failure> {
+    let stage = stage_of(event.phase);
+    let run = ports.enter(event.run, event.token, stage).await?;
+    let after_commit = matches!(
+        event.phase,
+        Phase::JobConcurrency | Phase::OneTimeRuns | Phase::Schedules
+    );
+    if after_commit && run.committed_at.is_none() {
+        return Err(Failure::internal(format!(
+            "{} may write production data and comes after the commit",
+            event.phase
+        )));
+    }
+    let baseline = ports
+        .baseline(&run.evidence.baseline.digest)
+        .await?
+        .inventory;
+    let workspace = connect_to(
+        ports,
+        plan,
+        run.target,
+        frozen_url(&run, run.target)?,
+        Role::Operator,
+        Purpose::Run,
+    )
+    .await?;
+    let writer = workspace
+        .verified()
+        .boxed()
+        .await
+        .map_err(|e| failure_at(run.target, &e))?;
+    let right = Right::Run(event.token.clone());
+    let name = event.phase.to_string();
+    let mut activation = Activation {
+        effort: Effort::new(ports, invocation, run.run.clone(), run.target, right, name),
+        plan,
+        phase: event.phase,
+        run: &run,
+    };
+    let work = activation.until_done(&workspace, &writer, &baseline);
+    // Cut off when the invocation must end: a call that hangs must not be killed with the function.
+    let mut answer = tokio::time::timeout(invocation.left(), work)
+        .await
+        .unwrap_or(Ok(Answer::UNKNOWN))?;
+    let now = ports.now();
+    if answer.answer == Progress::Continue
+        && let Err(late) = give_up_if_late(plan, &run, stage, &answer, now)
+    {
+        // Before the commit there is a way back. After it one object that does not come up must not keep the others, and
+        // the users, waiting: the ledger and the report name it as not verified.
+        if !after_commit {
+            return Err(late);
+        }
+        answer.answer = Progress::Done;
+    }
+    if answer.answer == Progress::Done {
+        ports.finish(event.run, event.token, stage).await?;
+    }
+    Ok(answer)
+}
+
+fn give_up_if_late(
+    plan: &Plan,
+    run: &RunDocument,
+    stage: Stage,
+    answer: &Answer,
+    now: jiff::Timestamp,
+) -> Result<(), Failure> {
+    if now.duration_since(run.entered_at(stage, now))
+        < plan.activation.give_up_after_seconds.signed()
+    {
+        return Ok(());
+    }
+    Err(Failure::new(
+        FailureName::ActivationIncomplete,
+        format!(
+            "{stage:?} at the {} site is not done after {} s: {} objects are not as in the baseline; the ledger names them",
+            run.target, plan.activation.give_up_after_seconds.0, answer.remaining
+        ),
+    ))
+}
+
+struct Activation<'a> {
+    effort: Effort<'a>,
+    plan: &'a Plan,
+    phase: Phase,
+    run: &'a RunDocument,
+}
+
+impl Activation<'_> {
+    async fn until_done(
+        &mut self,
+        workspace: &Workspace,
+        writer: &Writer,
+        baseline: &Inventory,
+    ) -> Result<Answer, Failure> {
+        let began = Instant::now();
+        let kinds: Vec<Kind> = self
+            .plan
+            .protected_kinds()
+            .filter(|kind| kind.is_restored_in(self.phase))
+            .collect();
+        let waves = &self.plan.activation.waves;
+        loop {
+            self.effort.require_right().await?;
+            let now = self.effort.ports.now();
+            let target = read_inventory(workspace, self.run.target, &kinds, Depth::Whole, now)
+                .await
+                .map_err(|e| failure_at(self.run.target, &e))?;
+            let work = work(self.phase, Aim::TakeOver, &kinds, waves, baseline, &target);
+            self.effort.list(&work).await?;
+            if self.phase == Phase::OneTimeRuns {
+                return self.one_time_runs(writer, &work).await;
+            }
+            self.effort.verify(&target, &work).await?;
+            let open = self.effort.open(&work);
+            let remaining = work.steps.len() + work.waiting.len();
+            let is_done = open == 0 && (self.run.committed_at.is_some() || remaining == 0);
+            let over = self.effort.invocation.is_over()
+                || began.elapsed() >= PATIENCE.min(self.patience());
+            if is_done || open == 0 || over {
+                return Ok(Answer {
+                    answer: if is_done {
+                        Progress::Done
+                    } else {
+                        Progress::Continue
+                    },
+                    as_wanted: work.as_wanted.len(),
+                    remaining,
+                });
+            }
+            let last_wave = self.open_wave(&work);
+            self.effort.act(writer, &work, last_wave).await?;
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn open_wave(&self, work: &PhaseWork) -> usize {
+        let now = self.effort.ports.now();
+        let entered = self.run.entered_at(stage_of(self.phase), now);
+        work.open_wave(
+            &self.effort.refused,
+            self.plan.activation.waves.len(),
+            now.duration_since(entered).unsigned_abs(),
+            self.patience(),
+        )
+    }
+
+    fn patience(&self) -> Duration {
+        self.plan.activation.give_up_after_seconds.duration()
+    }
+
+    /// Each interrupted run that is asked for starts once, however often this is called: the idempotency token is made
+    /// of this run and the interrupted one. Verified is what `runs/get` then shows.
+    async fn one_time_runs(&self, writer: &Writer, work: &PhaseWork) -> Result<Answer, Failure> {
+        let mut remaining = 0;
+        for step in &work.steps {
+            self.effort.require_right().await?;
+            let Act::RunJob {
+                job_id,
+                interrupted,
+            } = &step.act
+            else {
+                continue;
+            };
+            if self.effort.invocation.is_over() {
+                remaining += 1;
+                continue;
+            }
+            let (entries, settled) = act::run_once(
+                writer,
+                step,
+                *job_id,
+                *interrupted,
+                &self.run.run,
+                &self.effort.ports.clock,
+            )
+            .await;
+            remaining += usize::from(!settled);
+            self.effort.write(entries).await?;
+        }
+        Ok(Answer {
+            answer: if remaining == 0 {
+                Progress::Done
+            } else {
+                Progress::Continue
+            },
+            as_wanted: work.steps.len() - remaining,
+            remaining,
+        })
+    }
+}

@@ -1,0 +1,201 @@
+//! A site is brought back to what was recorded of it, by an operator's order.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use aws::notices::{Audience, Notice};
+use aws::{Failure, Invocation, Ports};
+use databricks::{Workspace, Writer};
+use futures::FutureExt;
+use recovery::activation::{Aim, PhaseWork, work};
+use recovery::failure::FailureName;
+use recovery::fence::still_live;
+use recovery::inventory::{Inventory, Subject};
+use recovery::kind::Kind;
+use recovery::plan::Plan;
+use recovery::reset::{Reset, phases};
+use recovery::state::Refusal;
+use sites::{Depth, Purpose, Role, connect, failure_at, read_inventory};
+
+use crate::LOOK_AGAIN;
+use crate::effort::{Effort, Right};
+
+/// Names in one list of a notice.
+const LONGEST_LIST: usize = 50;
+/// What is under way when time is up may end, so that its answers reach the ledger.
+const GRACE: Duration = Duration::from_secs(8);
+
+/// How a pass ended.
+enum End {
+    /// A reading shows no difference. With the runs that are active there.
+    AsRecorded(Vec<Subject>),
+    /// These differ still; none if time was up before that was known.
+    Differs(Vec<Subject>),
+}
+
+/// One pass over the standing order.
+pub(crate) async fn work_off(
+    ports: &Ports,
+    plan: &Plan,
+    invocation: &Invocation,
+) -> Result<String, Failure> {
+    let state = ports.state().await?;
+    let Some(order) = state.reset else {
+        return Ok("no order stands".to_owned());
+    };
+    let is_active = state.active_site == order.site;
+    match pass(ports, plan, &order, is_active, invocation).await {
+        Ok(End::AsRecorded(runs)) => {
+            // A run that goes on at a standby is nobody's to end here: it is told.
+            let runs = if is_active { &[] } else { runs.as_slice() };
+            tell(ports, &order, &[], runs).await?;
+            end(ports, &order, true).await?;
+            Ok(format!("the {} site is as it was recorded", order.site))
+        }
+        Ok(End::Differs(left)) if is_late(ports, plan, &order) => {
+            tell(ports, &order, &left, &[]).await?;
+            end(ports, &order, false).await?;
+            Ok(format!("given up; {} objects differ", left.len()))
+        }
+        Ok(End::Differs(left)) => {
+            free(ports, invocation).await?;
+            Ok(format!("{} objects differ still", left.len()))
+        }
+        // A run has begun, or another pass is at it.
+        Err(failure) if matches!(failure.name, FailureName::LockLost | FailureName::Blocked) => {
+            Ok(failure.message)
+        }
+        Err(failure) => {
+            free(ports, invocation).await?;
+            Err(failure)
+        }
+    }
+}
+
+/// After as long as a run would try: each phase has this patience there.
+fn is_late(ports: &Ports, plan: &Plan, order: &Reset) -> bool {
+    let patience = plan.activation.give_up_after_seconds.signed();
+    let phases = i32::try_from(phases(true).len()).unwrap_or(i32::MAX);
+    order.is_late(ports.now(), patience * phases)
+}
+
+async fn pass(
+    ports: &Ports,
+    plan: &Plan,
+    order: &Reset,
+    is_active: bool,
+    invocation: &Invocation,
+) -> Result<End, Failure> {
+    let (id, site) = (order.id.clone(), order.site);
+    let stage = "Reset".to_owned();
+    let mut effort = Effort::new(ports, invocation, id, site, Right::Order, stage);
+    effort.require_right().await?;
+    let record = ports.baseline(&order.record).await?.inventory;
+    let workspace = connect(ports, plan, site, Role::Operator, Purpose::Run).await?;
+    let writer = workspace
+        .verified()
+        .boxed()
+        .await
+        .map_err(|e| failure_at(site, &e))?;
+    let working = until_as_recorded(&mut effort, plan, is_active, &workspace, &writer, &record);
+    tokio::time::timeout(invocation.left() + GRACE, working)
+        .await
+        .unwrap_or_else(|_| Ok(End::Differs(vec![])))
+}
+
+async fn until_as_recorded(
+    effort: &mut Effort<'_>,
+    plan: &Plan,
+    is_active: bool,
+    workspace: &Workspace,
+    writer: &Writer,
+    record: &Inventory,
+) -> Result<End, Failure> {
+    let kinds: Vec<Kind> = plan.protected_kinds().collect();
+    let waves = &plan.activation.waves;
+    loop {
+        effort.require_right().await?;
+        let now = effort.ports.now();
+        let site = read_inventory(workspace, record.site, &kinds, Depth::Whole, now)
+            .await
+            .map_err(|e| failure_at(record.site, &e))?;
+        let works: Vec<PhaseWork> = phases(is_active)
+            .into_iter()
+            .map(|phase| work(phase, Aim::AsRecorded, &kinds, waves, record, &site))
+            .collect();
+        let whole = PhaseWork::of_all(&works);
+        effort.list(&whole).await?;
+        effort.verify(&site, &whole).await?;
+        if whole.is_done() {
+            let live = still_live(&site, &kinds).into_iter();
+            return Ok(End::AsRecorded(live.filter(|s| s.kind == "run").collect()));
+        }
+        // A phase waits until the one before it is done, what was refused for good aside.
+        match works.iter().find(|work| effort.open(work) > 0) {
+            Some(next) if !effort.invocation.is_over() => {
+                let last_wave = next.first_wave(&effort.refused).unwrap_or(usize::MAX);
+                effort.act(writer, next, last_wave).await?;
+            }
+            _ => return Ok(End::Differs(whole.unfinished())),
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+async fn end(ports: &Ports, order: &Reset, as_recorded: bool) -> Result<(), Failure> {
+    ports
+        .change_state(|state| match state.end_reset(&order.id, as_recorded) {
+            // Ended already by a call whose answer was lost, or by a run that has begun.
+            Ok(_) | Err(Refusal::NoReset { .. }) => Ok(()),
+            Err(other) => Err(other),
+        })
+        .await
+}
+
+async fn free(ports: &Ports, invocation: &Invocation) -> Result<(), Failure> {
+    ports
+        .change_state(|state| {
+            state.end_reset_pass(&invocation.request_id);
+            Ok(())
+        })
+        .await
+}
+
+async fn tell(
+    ports: &Ports,
+    order: &Reset,
+    left: &[Subject],
+    runs: &[Subject],
+) -> Result<(), Failure> {
+    let site = order.site;
+    let result = if left.is_empty() {
+        "is as it was recorded, by its own word"
+    } else {
+        "could not be brought back whole"
+    };
+    let mut message = format!(
+        "The {site} site {result}.\nOrdered by {} at {}: {}\n",
+        order.who, order.ordered_at, order.why
+    );
+    list(&mut message, "Still differ", left);
+    list(&mut message, "Runs that go on there", runs);
+    let _ = write!(message, "\nLedger: runs/{}/ledger/Reset/\n", order.id);
+    ports
+        .notices
+        .publish(Notice {
+            audience: Audience::Managers,
+            subject: format!("[{}] reset: the {site} site {result}", ports.plan_name),
+            message,
+        })
+        .await
+}
+
+fn list(message: &mut String, title: &str, subjects: &[Subject]) {
+    if subjects.is_empty() {
+        return;
+    }
+    let _ = writeln!(message, "\n{title}: {}", subjects.len());
+    for Subject { kind, id, name } in subjects.iter().take(LONGEST_LIST) {
+        let _ = writeln!(message, "  {kind} {id} \"{name}\"");
+    }
+}
