@@ -17,6 +17,8 @@ use crate::act::carry_out;
 const BATCH: usize = 24;
 /// An act is repeated if a reading this much later still shows the old state.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
+/// How old an answer about the right may be.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// A pass that was killed is believed to work for so long.
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -88,6 +90,18 @@ impl<'a> Effort<'a> {
         }
     }
 
+    /// Does something as long as it may be done; dropped when it may not. The client repeats by itself for longer than a zombie may
+    /// live.
+    pub(crate) async fn during<R>(&self, act: impl Future<Output = R>) -> Result<R, Failure> {
+        let mut act = std::pin::pin!(act);
+        loop {
+            self.require_right().await?;
+            if let Ok(done) = tokio::time::timeout(CHECK_EVERY, &mut act).await {
+                return Ok(done);
+            }
+        }
+    }
+
     /// Steps of this work that the platform has not refused for good, and what is on its way.
     pub(crate) fn open(&self, work: &PhaseWork) -> usize {
         let steps = work.steps.iter();
@@ -147,6 +161,7 @@ impl<'a> Effort<'a> {
         work: &PhaseWork,
         last_wave: usize,
     ) -> Result<(), Failure> {
+        let repeat_after = REPEAT_AFTER.div_f64(self.ports.time_scale);
         let due: Vec<&ActivationStep> = work
             .steps
             .iter()
@@ -154,7 +169,7 @@ impl<'a> Effort<'a> {
             .filter(|step| {
                 self.acted
                     .get(&step.subject)
-                    .is_none_or(|acted| acted.tried.elapsed() >= REPEAT_AFTER)
+                    .is_none_or(|acted| acted.tried.elapsed() >= repeat_after)
             })
             .collect();
         for batch in due.chunks(BATCH) {
@@ -166,7 +181,8 @@ impl<'a> Effort<'a> {
             let acted = &self.acted;
             let attempts = |subject: &Subject| acted.get(subject).map_or(1, |a| a.attempts);
             let clock = &self.ports.clock;
-            let (results, refused) = carry_out(writer, batch, attempts, &self.id, clock).await;
+            let acting = carry_out(writer, batch, attempts, &self.id, clock);
+            let (results, refused) = self.during(acting).await?;
             self.refused.extend(refused);
             self.write(results).await?;
         }

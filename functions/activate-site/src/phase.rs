@@ -179,7 +179,7 @@ impl Activation<'_> {
             }
             let last_wave = self.open_wave(&work);
             self.effort.act(writer, &work, last_wave).await?;
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(LOOK_AGAIN.div_f64(self.effort.ports.time_scale)).await;
         }
     }
 
@@ -203,7 +203,6 @@ impl Activation<'_> {
     async fn one_time_runs(&self, writer: &Writer, work: &PhaseWork) -> Result<Answer, Failure> {
         let mut remaining = 0;
         for step in &work.steps {
-            self.effort.require_right().await?;
             let Act::RunJob {
                 job_id,
                 interrupted,
@@ -215,15 +214,15 @@ impl Activation<'_> {
                 remaining += 1;
                 continue;
             }
-            let (entries, settled) = act::run_once(
+            let acting = act::run_once(
                 writer,
                 step,
                 *job_id,
                 *interrupted,
                 &self.run.run,
                 &self.effort.ports.clock,
-            )
-            .await;
+            );
+            let (entries, settled) = self.effort.during(acting).await?;
             remaining += usize::from(!settled);
             self.effort.write(entries).await?;
         }

@@ -138,7 +138,7 @@ async fn until_as_recorded(
             }
             _ => return Ok(End::Differs(whole.unfinished())),
         }
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(LOOK_AGAIN.div_f64(effort.ports.time_scale)).await;
     }
 }
 

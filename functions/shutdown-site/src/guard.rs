@@ -102,6 +102,18 @@ impl<'a> Guard<'a> {
         Ok(())
     }
 
+    /// Does something as long as this pass may act; dropped when it may not. The client repeats by itself for longer than a zombie
+    /// may live.
+    pub(crate) async fn during<R>(&self, act: impl Future<Output = R>) -> Result<R, Halt> {
+        let mut act = std::pin::pin!(act);
+        loop {
+            self.require().await?;
+            if let Ok(done) = tokio::time::timeout(CHECK_EVERY, &mut act).await {
+                return Ok(done);
+            }
+        }
+    }
+
     /// The pass is over: others may begin, and the fence may be lifted.
     pub(crate) async fn release(&self) -> Result<(), Failure> {
         self.ports

@@ -147,8 +147,8 @@ impl<'a> Lanes<'a> {
     }
 
     async fn one(&self, step: FenceStep) -> Result<Entry, Halt> {
-        self.guard.require().await?;
-        let status = match carry_out(self.writer, &step.act, self.run).await {
+        let acting = carry_out(self.writer, &step.act, self.run);
+        let status = match self.guard.during(acting).await? {
             Ok(()) => EntryStatus::Acknowledged,
             // What is gone is quiet.
             Err(error) if error.is_not_found() => EntryStatus::Acknowledged,

@@ -17,6 +17,7 @@ pub mod scenario;
 pub mod script;
 pub mod secrets;
 pub mod summary;
+pub mod way_back;
 pub mod workspace;
 pub mod world;
 

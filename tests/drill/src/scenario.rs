@@ -24,6 +24,8 @@ pub enum Scenario {
     ResumeAfterRepair,
     /// The same, but nothing is repaired: a person accepts by name that the check fails, and the run is resumed.
     ValidationAccepted,
+    /// A check fails; the run is abandoned, the primary comes back, its fence is lifted and both sites are reset.
+    AbandonedAndReset,
     /// Nobody answers the request.
     NobodyApproves,
     /// A person declines.
@@ -66,6 +68,9 @@ impl Scenario {
             Self::ValidationAccepted => {
                 "a check fails and stays so; a person accepts it by name: ends in Completed"
             }
+            Self::AbandonedAndReset => {
+                "a check fails and the run is abandoned: both sites are as they were before"
+            }
             Self::NobodyApproves => "nobody answers: ends in ApprovalExpired",
             Self::Declined => "a person declines: ends in Declined",
             Self::WrongMode => "a typo in the console input: ends in Failed, nothing is written",
@@ -87,7 +92,7 @@ impl Scenario {
             | Self::ResumeAfterRepair
             | Self::ValidationAccepted => Outcome::Completed,
             Self::MissingJob => Outcome::NotReady,
-            Self::ValidationFails => Outcome::ValidationFailed,
+            Self::ValidationFails | Self::AbandonedAndReset => Outcome::ValidationFailed,
             Self::NobodyApproves => Outcome::ApprovalExpired,
             Self::Declined => Outcome::Declined,
             Self::WrongMode | Self::BadPlan => Outcome::Failed,

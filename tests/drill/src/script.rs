@@ -135,7 +135,10 @@ impl Drill<'_> {
         }
         if matches!(
             scenario,
-            Scenario::ValidationFails | Scenario::ResumeAfterRepair | Scenario::ValidationAccepted
+            Scenario::ValidationFails
+                | Scenario::ResumeAfterRepair
+                | Scenario::ValidationAccepted
+                | Scenario::AbandonedAndReset
         ) {
             let broken = json!({"statement": "SELECT 1", "failure": "the metastore of this region is not attached"});
             self.world.secondary.control("statements", &broken).await?;
@@ -156,6 +159,12 @@ impl Drill<'_> {
             _ => ended,
         };
         let run = execution.name.clone();
+        if scenario == Scenario::AbandonedAndReset {
+            self.give_up_and_go_back(&run).await?;
+            let mut summary = self.summary(&run, &ended).await?;
+            self.judge_way_back(&mut summary).await?;
+            return Ok(summary);
+        }
         let report = self.report(&run).await?;
         if report
             .as_ref()
@@ -313,17 +322,11 @@ impl Drill<'_> {
             .say("the primary's region is back; its schedules start to fire");
         self.world.recover().await?;
         let broken = self.replication_goes_on().await?;
-        let world = &*self.world;
-        world
-            .wait("the standing fence to catch the primary", 120, || async {
-                let state: Option<State> = world.read(aws::keys::STATE).await?;
-                let fence = state.and_then(|s| s.fences.get(&SiteLabel::Primary).cloned());
-                Ok(fence.and_then(|f| f.verified_at))
-            })
-            .await?;
+        self.fence_has_caught_primary().await?;
         self.progress
             .say("the standing fence has caught it: everything is quiet there, by its own word");
         let active = aws::keys::active_site(&recovery::site::PlanName::new(NAME));
+        let world = &*self.world;
         world
             .wait("the pointers in the primary's region", 60, || async {
                 Ok((world.parameter(PRIMARY_REGION, &active).await?.as_deref()
@@ -332,6 +335,18 @@ impl Drill<'_> {
             })
             .await?;
         Ok(broken)
+    }
+
+    pub(crate) async fn fence_has_caught_primary(&self) -> Result<(), DrillError> {
+        let world = &*self.world;
+        world
+            .wait("the standing fence to catch the primary", 120, || async {
+                let state: Option<State> = world.read(aws::keys::STATE).await?;
+                let fence = state.and_then(|s| s.fences.get(&SiteLabel::Primary).cloned());
+                Ok(fence.and_then(|f| f.verified_at))
+            })
+            .await
+            .map(|_| ())
     }
 
     /// S3 delivers what was pending when the region died, while the standby has written on.

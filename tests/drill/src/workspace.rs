@@ -56,6 +56,7 @@ impl SimulatedWorkspace {
             inventory,
             workspace_id,
             rate_limits: true,
+            rate_scale: 1.0,
             record: Some(recording.to_owned()),
             time_scale,
             // Long enough that what runs as the drill begins still runs when the region dies.

@@ -1,4 +1,4 @@
-//! The documented request rates, as token buckets of one second in real time.
+//! The documented request rates, as token buckets of one second.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -47,13 +47,22 @@ struct Bucket {
 }
 
 /// The buckets of a workspace.
-#[derive(Default)]
 pub(crate) struct Limits {
+    /// How many times the documented rates are allowed.
+    scale: f64,
     buckets: HashMap<String, Bucket>,
     refused: u64,
 }
 
 impl Limits {
+    pub(crate) fn new(scale: f64) -> Self {
+        Self {
+            scale,
+            buckets: HashMap::new(),
+            refused: 0,
+        }
+    }
+
     /// Takes a token. Without one: whether this refusal carries Retry-After, as only some do.
     pub(crate) fn take(&mut self, class: String, rate: f64) -> Result<(), bool> {
         let now = Instant::now();
@@ -62,7 +71,7 @@ impl Limits {
             tokens: full,
             at: now,
         });
-        let refill = now.duration_since(bucket.at).as_secs_f64() * rate;
+        let refill = now.duration_since(bucket.at).as_secs_f64() * rate * self.scale;
         bucket.tokens = (bucket.tokens + refill).min(full);
         bucket.at = now;
         if bucket.tokens >= 1.0 {
@@ -90,7 +99,7 @@ mod tests {
 
     #[test]
     fn every_second_refusal_names_a_wait() {
-        let mut limits = Limits::default();
+        let mut limits = Limits::new(1.0);
         let answers: Vec<_> = (0..4)
             .map(|_| limits.take("x".to_owned(), 0.000_001))
             .collect();

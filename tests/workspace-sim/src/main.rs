@@ -67,6 +67,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         inventory: Inventory::load(&arguments.inventory)?,
         workspace_id: arguments.workspace_id,
         rate_limits: arguments.rate_limits == Switch::On,
+        rate_scale: 1.0,
         record: arguments.record,
         time_scale: arguments.time_scale,
         delays: Delays::default(),

@@ -18,6 +18,8 @@ pub struct SimOptions {
     pub workspace_id: u64,
     /// Whether the documented request rates are enforced.
     pub rate_limits: bool,
+    /// How many times the documented rates are allowed: 1, but for a test whose client runs faster too.
+    pub rate_scale: f64,
     /// The file every exchange is recorded in, one JSON line each.
     pub record: Option<PathBuf>,
     /// How many simulated seconds pass in one real second.

@@ -142,7 +142,7 @@ impl Simulator {
         let sim = Arc::new(Sim {
             world: Mutex::new(world),
             faults: Mutex::default(),
-            limits: Mutex::default(),
+            limits: Mutex::new(Limits::new(options.rate_scale)),
             access: Mutex::default(),
             recording,
             rate_limits: options.rate_limits,

@@ -223,3 +223,9 @@ async fn a_bad_plan_is_refused_by_every_function_and_writes_nothing() {
         summary.reason
     );
 }
+
+#[tokio::test]
+async fn an_abandoned_run_leads_back_to_both_sites_exactly_as_they_were() {
+    let (summary, _out) = drill(Scenario::AbandonedAndReset, None).await;
+    checker::check(&summary.recordings);
+}

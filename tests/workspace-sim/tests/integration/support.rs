@@ -15,6 +15,7 @@ pub(crate) fn options(inventory: Value) -> SimOptions {
         inventory: Inventory::from_json(inventory).unwrap(),
         workspace_id: 77,
         rate_limits: false,
+        rate_scale: 1.0,
         record: None,
         time_scale: 100.0,
         delays: Delays::default(),

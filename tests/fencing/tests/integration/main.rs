@@ -1,0 +1,13 @@
+//! Fencing and restoring whatever goes wrong.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test each of these is a failure of the test"
+)]
+
+mod estate;
+mod holding;
+mod round_trip;
+mod sweep;
+mod zombie;

@@ -1,0 +1,115 @@
+//! Two passes at once, passes that should be dead, and a site that comes and goes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fencing::{Pace, Site, judge};
+use serde_json::json;
+
+use crate::estate::small;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_passes_at_once_fence_the_site_once() {
+    let site = Site::start(small(), Pace::QUICK).await.unwrap();
+    let record = site.learn().await.unwrap();
+    let before = site.inventory().await.unwrap();
+    site.raise().await.unwrap();
+    let (one, two) = tokio::join!(site.fence_once(), site.fence_once());
+    one.unwrap();
+    two.unwrap();
+    assert!(site.is_verified().await.unwrap());
+    let broken = judge::while_fenced(&site, &mut BTreeMap::new())
+        .await
+        .unwrap();
+    assert_eq!(broken, Vec::<String>::new());
+    site.lift().await.unwrap();
+    site.order_reset(&record).await.unwrap();
+    let (one, two) = tokio::join!(site.restore_once(), site.restore_once());
+    one.unwrap();
+    two.unwrap();
+    assert!(site.state().await.unwrap().reset.is_none());
+    assert_eq!(
+        judge::once_restored(&site, &before).await.unwrap(),
+        Vec::<String>::new()
+    );
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_that_hangs_while_its_fence_is_lifted_pauses_nothing_afterwards() {
+    // At its reading, at a pause of a job, at the end of a run.
+    for path in [
+        "/api/2.2/jobs/list",
+        "/api/2.2/jobs/update",
+        "/api/2.2/jobs/runs/cancel",
+    ] {
+        let site = Site::start(small(), Pace::QUICK).await.unwrap();
+        let record = site.learn().await.unwrap();
+        let before = site.inventory().await.unwrap();
+        site.raise().await.unwrap();
+        site.control("faults", &json!({"path": path, "kind": "hang"}))
+            .await
+            .unwrap();
+        let zombie = site.fence_once();
+        let operator = async {
+            while site.met().await.unwrap() == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            // The pass is believed dead; the fence is lifted and the site restored, while the request still hangs.
+            site.later(61);
+            site.lift().await.unwrap();
+            site.no_more_faults().await.unwrap();
+            site.order_reset(&record).await.unwrap();
+            site.restore_once().await.unwrap();
+        };
+        let (_, ()) = tokio::join!(zombie, operator);
+        // What the zombie did before it noticed is put right by a reset that is not over yet; after it has noticed it does nothing.
+        if site.state().await.unwrap().reset.is_none() {
+            site.order_reset(&record).await.unwrap();
+        }
+        site.restore_once().await.unwrap();
+        assert!(site.state().await.unwrap().reset.is_none());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(
+            judge::once_restored(&site, &before).await.unwrap(),
+            Vec::<String>::new(),
+            "{path}"
+        );
+        site.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_goes_and_comes_back_three_times_is_fenced_each_time() {
+    let site = Site::start(small(), Pace::QUICK).await.unwrap();
+    site.raise().await.unwrap();
+    let mut ledger = BTreeMap::new();
+    for round in 0..3 {
+        site.control("dark", &json!({})).await.unwrap();
+        site.fence_once().await.unwrap();
+        assert!(!site.is_verified().await.unwrap(), "nobody has seen it");
+        site.control("light", &json!({})).await.unwrap();
+        site.fence_once().await.unwrap();
+        assert!(site.is_verified().await.unwrap(), "round {round}");
+        let broken = judge::while_fenced(&site, &mut ledger).await.unwrap();
+        assert_eq!(broken, Vec::<String>::new());
+        // Somebody wakes a job between two absences.
+        wake(&site, 1).await;
+    }
+    site.stop().await;
+}
+
+/// A person, or a deployment, unpauses a job with the platform's own API.
+pub(crate) async fn wake(site: &Site, job: i64) {
+    let schedule = json!({"quartz_cron_expression": "0 0 3 * * ?", "timezone_id": "UTC", "pause_status": "UNPAUSED"});
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    client
+        .post(format!("{}/api/2.2/jobs/update", site.url()))
+        .bearer_auth("sim-token")
+        .json(&json!({"job_id": job, "new_settings": {"schedule": schedule}}))
+        .send()
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap();
+}
