@@ -72,10 +72,12 @@ fn setting(mut setting: Value, status: Option<&str>, odd: u8) -> Value {
         setting["pause_status"] = json!(status);
     }
     // A trigger with two kinds is one that the platform refuses.
-    let inner = setting.as_object().and_then(|s| s.keys().next().cloned());
-    let setting_or_kind = match inner {
-        Some(kind) if setting[&kind].is_object() => &mut setting[&kind],
-        _ => &mut setting,
+    let fields = setting.as_object().into_iter().flatten();
+    let kind = fields.filter(|(_, value)| value.is_object());
+    let kind = kind.map(|(key, _)| key.clone()).next();
+    let setting_or_kind = match kind {
+        Some(kind) => &mut setting[kind],
+        None => &mut setting,
     };
     if odd == 0 {
         setting_or_kind["nobody_knows"] = json!({"deep": [1, null, "\u{1F980}", 1e-7]});
