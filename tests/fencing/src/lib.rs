@@ -1,5 +1,6 @@
 //! One simulated workspace, the real passes of fencing and restoring, and faults: what must never happen, whatever goes wrong.
 
+pub mod bench;
 pub mod judge;
 pub mod site;
 
@@ -23,6 +24,9 @@ pub enum Trouble {
     /// The workspace did not answer.
     #[error("reading the workspace: {0}")]
     Workspace(String),
+    /// A file.
+    #[error("{0}")]
+    File(#[from] std::io::Error),
     /// The plan.
     #[error("the plan: {0}")]
     Plan(String),

@@ -1,6 +1,7 @@
 //! The workspace that is fenced, and what our functions need around them.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -72,13 +73,25 @@ impl Site {
     /// # Errors
     /// What the simulator says of the inventory.
     pub async fn start(inventory: Value, pace: Pace) -> Result<Self, Trouble> {
+        Self::recorded(inventory, pace, None).await
+    }
+
+    /// The same, with every exchange recorded in a file.
+    ///
+    /// # Errors
+    /// What the simulator says of the inventory or the file.
+    pub async fn recorded(
+        inventory: Value,
+        pace: Pace,
+        record: Option<PathBuf>,
+    ) -> Result<Self, Trouble> {
         let simulator = Simulator::start(SimOptions {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             inventory: Inventory::from_json(inventory)?,
             workspace_id: WORKSPACE,
             rate_limits: pace.limits,
             rate_scale: pace.scale,
-            record: None,
+            record,
             time_scale: pace.scale,
             delays: Delays {
                 run_start: 1.0,
@@ -190,6 +203,14 @@ impl Site {
     pub async fn record(&self) -> Result<Vec<Value>, Trouble> {
         let record = self.get("events").await?;
         Ok(record.as_array().cloned().unwrap_or_default())
+    }
+
+    /// The simulator's clock.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn clock(&self) -> Result<Value, Trouble> {
+        self.get("clock").await
     }
 
     /// How many requests have met the first rule of the faults.
