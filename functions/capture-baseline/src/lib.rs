@@ -11,7 +11,7 @@ use recovery::baseline::{
 use recovery::plan::Plan;
 use recovery::site::{ContentDigest, Epoch, SiteLabel};
 use serde::{Deserialize, Serialize};
-use sites::{Depth, Purpose, Role, connect, failure_at, read_inventory};
+use sites::{Purpose, Role, connect, failure_at, read_permissions, read_record};
 
 /// What starts the function.
 #[derive(Clone, Debug, Deserialize)]
@@ -75,17 +75,24 @@ async fn active(ports: &Ports, plan: &Plan) -> Result<Answer, Failure> {
         return Ok(Answer::Refused { reason });
     }
     let state = ports.state().await?;
-    let captured = read(ports, plan, state.active_site, state.epoch).await?;
-    // A run may have begun, or the site have fallen sick, while it was read.
-    if let Err(reason) = allowed(ports, plan).await? {
-        return Ok(Answer::Refused { reason });
-    }
     let current = match ports.baseline_pointer().await? {
         Some(pointer) => Some(ports.baseline(&pointer.digest).await?),
         None => None,
     };
+    let captured = read(
+        ports,
+        plan,
+        state.active_site,
+        state.epoch,
+        current.as_ref(),
+    )
+    .await?;
+    // A run may have begun, or the site have fallen sick, while it was read.
+    if let Err(reason) = allowed(ports, plan).await? {
+        return Ok(Answer::Refused { reason });
+    }
     let digest = ports.store_baseline(&captured).await?;
-    match judge_capture(current.as_ref(), &captured, plan.baseline) {
+    match judge_capture(current.as_ref(), &captured, &plan.baseline) {
         CaptureVerdict::Accept => {
             let objects = captured.inventory.resources.len();
             point(ports, keys::BASELINE, &captured, &digest).await?;
@@ -101,12 +108,13 @@ async fn active(ports: &Ports, plan: &Plan) -> Result<Answer, Failure> {
     }
 }
 
-/// Everything of a site, once it is known to be the one that the plan means.
+/// Everything of a site, once it is known to be the one that the plan means. What `known` shows need not be asked for again.
 async fn read(
     ports: &Ports,
     plan: &Plan,
     site: SiteLabel,
     epoch: Epoch,
+    known: Option<&Baseline>,
 ) -> Result<Baseline, Failure> {
     let workspace = connect(ports, plan, site, Role::Observer, Purpose::Background).await?;
     // A swapped URL must not teach us another workspace.
@@ -115,13 +123,18 @@ async fn read(
         .await
         .map_err(|e| failure_at(site, &e))?;
     let now = ports.now();
-    let inventory = read_inventory(&workspace, site, &plan.kinds, Depth::Whole, now)
+    let known = known.map(|known| &known.inventory);
+    let inventory = read_record(&workspace, site, &plan.kinds, known, now)
+        .await
+        .map_err(|e| failure_at(site, &e))?;
+    let permissions = read_permissions(&workspace, &inventory, &plan.baseline.permissions)
         .await
         .map_err(|e| failure_at(site, &e))?;
     Ok(Baseline {
         format_version: BASELINE_FORMAT,
         epoch,
         inventory,
+        permissions,
     })
 }
 

@@ -12,7 +12,7 @@ pub(crate) async fn record(ports: &Ports, plan: &Plan) -> Result<Answer, Failure
     }
     let state = ports.state().await?;
     let site = state.active_site.other();
-    let found = read(ports, plan, site, state.epoch).await?;
+    let found = read(ports, plan, site, state.epoch, None).await?;
     let still = allowed(ports, plan).await?;
     if let Err(reason) = still.and_then(|()| judge_posture(&found.inventory)) {
         return Ok(Answer::Refused { reason });

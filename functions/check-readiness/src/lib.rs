@@ -1,15 +1,22 @@
 //! Compares the standby with the baseline: on a schedule, and in every run before the approval and after the fence.
 
+use std::collections::BTreeMap;
+
 use aws::{Failure, Invocation, Ports, keys, metrics};
 use jiff::Timestamp;
-use recovery::baseline::BaselinePointer;
+use recovery::baseline::{Baseline, BaselinePointer};
 use recovery::failure::FailureName;
+use recovery::inventory::Inventory;
+use recovery::kind::Object;
+use recovery::permissions::difference;
 use recovery::plan::Plan;
 use recovery::readiness::{Readiness, ReadinessAnswer, compare};
 use recovery::run::Stage;
 use recovery::site::{RunId, RunToken, SiteLabel};
 use serde::{Deserialize, Serialize};
-use sites::{Depth, Purpose, Role, connect, failure_at, read_inventory};
+use sites::{
+    Depth, Purpose, Role, connect, failure_at, permissions_key, read_inventory, read_permissions,
+};
 
 /// What starts the function.
 #[derive(Clone, Debug, Deserialize)]
@@ -163,6 +170,12 @@ async fn check(
         .await
         .map_err(|e| failure_at(site, &e))?;
     let mut readiness = compare(&plan.kinds, &baseline.inventory, &inventory);
+    let theirs = read_permissions(&workspace, &inventory, &plan.baseline.permissions)
+        .await
+        .map_err(|e| failure_at(site, &e))?;
+    readiness
+        .notes
+        .extend(permissions_differ(&baseline, &inventory, &theirs));
     let age = now.duration_since(pointer.captured_at);
     if age > plan.baseline.max_age_seconds.signed() {
         readiness.notes.push(format!(
@@ -177,6 +190,35 @@ async fn check(
         site,
         readiness,
     })
+}
+
+/// Objects on which the standby grants other permissions than the baseline.
+fn permissions_differ(
+    baseline: &Baseline,
+    standby: &Inventory,
+    theirs: &BTreeMap<String, Object>,
+) -> Vec<String> {
+    let twins = standby.by_key();
+    let mut notes = Vec::new();
+    for original in &baseline.inventory.resources {
+        let Some(ours) = baseline.permissions.get(&permissions_key(original)) else {
+            continue;
+        };
+        let Some([twin]) = twins
+            .get(&(original.kind, original.key.as_str()))
+            .map(Vec::as_slice)
+        else {
+            continue;
+        };
+        let theirs = theirs.get(&permissions_key(twin));
+        if let Some(how) = theirs.and_then(|theirs| difference(ours, theirs)) {
+            let (kind, name) = (original.kind, &original.name);
+            notes.push(format!(
+                "permissions of {kind} \"{name}\" differ: the standby {how}"
+            ));
+        }
+    }
+    notes
 }
 
 fn answer(document: &ReadinessDocument) -> Answer {

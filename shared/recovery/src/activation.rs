@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::act::Act;
 use crate::inventory::{ActiveRun, Inventory, Resource, Subject};
 use crate::kind::{DrMode, Kind, Place, live_places};
-use crate::plan::Wave;
+use crate::plan::{Named, Wave};
 
 /// A phase of the activation. The first two come before the commit, the others after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -335,6 +335,14 @@ impl Wave {
             resource.kind.tag(&resource.raw, &tag.key) == Some(tag.value.as_str())
         });
         tagged || self.names.iter().any(|p| matches(p, &resource.name))
+    }
+}
+
+impl Named {
+    /// Whether the object is one of these.
+    #[must_use]
+    pub fn holds(&self, resource: &Resource) -> bool {
+        self.kind == resource.kind && self.names.iter().any(|p| matches(p, &resource.name))
     }
 }
 

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::inventory::Inventory;
-use crate::kind::Kind;
+use crate::kind::{Kind, Object};
 use crate::plan::BaselinePolicy;
 use crate::site::{ContentDigest, Epoch, SiteLabel};
 use crate::state::State;
@@ -25,6 +25,9 @@ pub struct Baseline {
     pub epoch: Epoch,
     /// Every object and every active run.
     pub inventory: Inventory,
+    /// The permissions of the objects that the plan names, by `kind/id`, as the platform gives them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub permissions: BTreeMap<String, Object>,
 }
 
 /// `baselines/current.json`: which baseline counts.
@@ -145,44 +148,113 @@ pub fn judge_posture(standby: &Inventory) -> Result<(), String> {
     }
 }
 
-/// Whether a capture replaces the baseline: one that would lose many live jobs at once may be a half-paused site.
+/// Kinds whose live objects do not come and go by themselves.
+const LASTING: [Kind; 3] = [Kind::Job, Kind::DashboardSchedule, Kind::Alert];
+
+/// Whether a capture replaces the baseline: one that would lose many live schedules at once may be of a half-paused site.
 #[must_use]
 pub fn judge_capture(
     current: Option<&Baseline>,
     captured: &Baseline,
-    policy: BaselinePolicy,
+    policy: &BaselinePolicy,
 ) -> CaptureVerdict {
     let Some(current) = current.filter(|c| c.inventory.site == captured.inventory.site) else {
         return CaptureVerdict::Accept;
     };
-    let still_live: std::collections::BTreeSet<&str> = captured
-        .inventory
-        .of_kind(Kind::Job)
-        .filter(|r| r.is_live())
-        .map(|r| r.key.as_str())
-        .collect();
-    let was_live: Vec<&str> = current
-        .inventory
-        .of_kind(Kind::Job)
-        .filter(|r| r.is_live())
-        .map(|r| r.key.as_str())
-        .collect();
-    let lost = was_live
-        .iter()
-        .filter(|key| !still_live.contains(**key))
-        .count();
-    if policy
-        .max_live_loss_percent
-        .is_exceeded_by(lost, was_live.len())
-    {
-        CaptureVerdict::Candidate {
-            reason: format!(
-                "{lost} of {} live jobs are no longer live, more than the plan's {} %",
-                was_live.len(),
-                policy.max_live_loss_percent.0
-            ),
+    for kind in LASTING {
+        let (was_live, is_live) = (live(current, kind), live(captured, kind));
+        let lost = was_live
+            .iter()
+            .filter(|key| !is_live.contains(*key))
+            .count();
+        if policy
+            .max_live_loss_percent
+            .is_exceeded_by(lost, was_live.len())
+        {
+            return CaptureVerdict::Candidate {
+                reason: format!(
+                    "{lost} of {} live objects of kind {kind} are no longer live, more than the plan's {} %",
+                    was_live.len(),
+                    policy.max_live_loss_percent.0
+                ),
+            };
         }
-    } else {
-        CaptureVerdict::Accept
+    }
+    CaptureVerdict::Accept
+}
+
+fn live(baseline: &Baseline, kind: Kind) -> Vec<&str> {
+    let live = baseline.inventory.of_kind(kind).filter(|r| r.is_live());
+    live.map(|r| r.key.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::inventory::Resource;
+    use crate::plan::{Percent, Seconds};
+
+    fn captured(kind: Kind, statuses: &[&str]) -> Baseline {
+        let resources = statuses.iter().enumerate().map(|(i, status)| {
+            let schedule = json!({"quartz_cron_expression": "0 0 3 * * ?", "pause_status": status});
+            let raw = match kind {
+                Kind::Alert => json!({"id": i.to_string(), "display_name": i.to_string(), "schedule": schedule}),
+                _ => json!({"job_id": i, "settings": {"name": i.to_string(), "schedule": schedule}}),
+            };
+            Resource::new(kind, raw.as_object().unwrap().clone()).unwrap()
+        });
+        Baseline {
+            format_version: BASELINE_FORMAT,
+            epoch: Epoch::first(),
+            inventory: Inventory {
+                site: SiteLabel::Primary,
+                read_at: Timestamp::UNIX_EPOCH,
+                resources: resources.collect(),
+                runs: vec![],
+            },
+            permissions: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_capture_that_lost_many_live_schedules_of_one_kind_is_a_candidate() {
+        let policy = BaselinePolicy {
+            max_live_loss_percent: Percent(30),
+            max_age_seconds: Seconds(60),
+            permissions: vec![],
+        };
+        for kind in [Kind::Job, Kind::Alert] {
+            let before = captured(kind, &["UNPAUSED"; 10]);
+            for (lost, accepted) in [(0, true), (3, true), (4, false), (10, false)] {
+                let mut now = vec!["PAUSED"; lost];
+                now.resize(10, "UNPAUSED");
+                let verdict = judge_capture(Some(&before), &captured(kind, &now), &policy);
+                assert_eq!(
+                    verdict == CaptureVerdict::Accept,
+                    accepted,
+                    "{kind}, {lost} lost"
+                );
+            }
+            assert_eq!(
+                judge_capture(None, &before, &policy),
+                CaptureVerdict::Accept
+            );
+        }
+    }
+
+    #[test]
+    fn a_standby_that_schedules_is_no_posture() {
+        for (status, is_posture) in [("PAUSED", true), ("UNPAUSED", false)] {
+            for kind in [Kind::Job, Kind::Alert] {
+                let standby = captured(kind, &[status]).inventory;
+                assert_eq!(
+                    judge_posture(&standby).is_ok(),
+                    is_posture,
+                    "{kind} {status}"
+                );
+            }
+        }
     }
 }

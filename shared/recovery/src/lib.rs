@@ -12,6 +12,7 @@ pub mod incident;
 pub mod inventory;
 pub mod kind;
 pub mod ledger;
+pub mod permissions;
 pub mod plan;
 pub mod quartz;
 pub mod readiness;

@@ -3,11 +3,13 @@
 mod act;
 mod connect;
 mod failure;
+mod permissions;
 mod pointers;
 mod read;
 
 pub use act::{carry_out, is_refusal, is_silence, rerun_token};
 pub use connect::{Purpose, Role, connect, connect_to, frozen_url, workspace_url};
 pub use failure::failure_at;
+pub use permissions::{permissions_key, read_permissions};
 pub use pointers::{Pointers, assert_pointers};
-pub use read::{Depth, read_inventory, read_unfenceable};
+pub use read::{Depth, read_inventory, read_record, read_unfenceable};

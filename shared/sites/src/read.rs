@@ -1,5 +1,7 @@
 //! Reading what a site holds, as the table of kinds says.
 
+use std::collections::BTreeMap;
+
 use databricks::{Collection, Error, JobId, Object, PipelineId, RunsFilter, Workspace};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
@@ -11,6 +13,9 @@ use serde_json::{Value, json};
 /// How many details are asked for at once. The rate limits decide the pace.
 const AT_ONCE: usize = 12;
 
+/// With it the list of jobs shows tasks and clusters, up to 100 of each.
+const EXPANDED: &[(&str, &str)] = &[("expand_tasks", "true")];
+
 /// How much of each object is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
@@ -18,6 +23,14 @@ pub enum Depth {
     Whole,
     /// Details only of what the lists show as live: a fence touches nothing else.
     Live,
+}
+
+/// What is asked for beyond the lists.
+#[derive(Clone, Copy)]
+enum Detail<'a> {
+    Of(Depth),
+    /// Whole objects with all their parts; what is known already is not asked for again.
+    Record(Option<&'a Inventory>),
 }
 
 /// Reads the objects of these kinds and, with jobs, the active runs. Whatever one list says wrong fails the whole: a
@@ -32,9 +45,35 @@ pub async fn read_inventory(
     depth: Depth,
     now: Timestamp,
 ) -> Result<Inventory, Error> {
+    read(workspace, site, kinds, Detail::Of(depth), now).await
+}
+
+/// As [`read_inventory`], with everything that a record needs: the tasks of jobs too. Of a job whose list entry is as it was in
+/// `known`, the object is taken from there.
+///
+/// # Errors
+/// The first error of the workspace.
+pub async fn read_record(
+    workspace: &Workspace,
+    site: SiteLabel,
+    kinds: &[Kind],
+    known: Option<&Inventory>,
+    now: Timestamp,
+) -> Result<Inventory, Error> {
+    let known = known.filter(|known| known.site == site);
+    read(workspace, site, kinds, Detail::Record(known), now).await
+}
+
+async fn read(
+    workspace: &Workspace,
+    site: SiteLabel,
+    kinds: &[Kind],
+    detail: Detail<'_>,
+    now: Timestamp,
+) -> Result<Inventory, Error> {
     let lists = kinds
         .iter()
-        .map(|kind| read_kind(workspace, *kind, depth).boxed());
+        .map(|kind| read_kind(workspace, *kind, detail).boxed());
     let runs = async {
         if kinds.contains(&Kind::Job) {
             runs(workspace).await
@@ -61,11 +100,16 @@ pub async fn read_inventory(
 async fn read_kind(
     workspace: &Workspace,
     kind: Kind,
-    depth: Depth,
+    detail: Detail<'_>,
 ) -> Result<Vec<Resource>, Error> {
-    let listed = list(workspace, kind.list()).await?;
+    let query = match (kind, detail) {
+        (Kind::Job, Detail::Record(_)) => EXPANDED,
+        _ => &[],
+    };
+    let listed = list(workspace, kind.list(), query).await?;
+    let known = Known::of(kind, detail);
     let objects: Vec<Object> = stream::iter(listed)
-        .map(|raw| whole(workspace, kind, depth, raw))
+        .map(|raw| whole(workspace, kind, detail, &known, raw))
         .buffer_unordered(AT_ONCE)
         .try_filter_map(|object| async move { Ok(object) })
         .try_collect()
@@ -77,20 +121,63 @@ async fn read_kind(
         .collect())
 }
 
+/// Objects of an earlier record, by id.
+struct Known<'a>(BTreeMap<&'a str, &'a Object>);
+
+impl<'a> Known<'a> {
+    fn of(kind: Kind, detail: Detail<'a>) -> Self {
+        let Detail::Record(Some(known)) = detail else {
+            return Self(BTreeMap::new());
+        };
+        Self(
+            known
+                .of_kind(kind)
+                .map(|r| (r.id.as_str(), &r.raw))
+                .collect(),
+        )
+    }
+
+    /// The object, if the list shows it as it was.
+    fn unchanged(&self, id: &str, listed: &Object) -> Option<&'a Object> {
+        let known = *self.0.get(id)?;
+        let listed_settings = listed.get("settings")?.as_object()?;
+        let known_settings = known.get("settings")?.as_object()?;
+        // The list cuts these off.
+        let cut = ["tasks", "job_clusters", "parameters", "environments"];
+        let same = listed_settings.iter().all(|(field, value)| {
+            cut.contains(&field.as_str()) || known_settings.get(field) == Some(value)
+        });
+        same.then_some(known)
+    }
+}
+
 /// The object itself where the list does not show all that counts. `None` if it was deleted since it was listed.
 async fn whole(
     workspace: &Workspace,
     kind: Kind,
-    depth: Depth,
+    detail: Detail<'_>,
+    known: &Known<'_>,
     raw: Object,
 ) -> Result<Option<Object>, Error> {
     let ReadBack::ObjectIf(needed) = kind.read_back() else {
         return Ok(Some(raw));
     };
-    let everything = depth == Depth::Whole && kind == Kind::Pipeline;
-    let Some(id) = kind.id_of(&raw).filter(|_| everything || needed(&raw)) else {
+    let Some(id) = kind.id_of(&raw) else {
         return Ok(Some(raw));
     };
+    let is_record = matches!(detail, Detail::Record(_));
+    let is_cut_off = is_record && raw.get("has_more").and_then(Value::as_bool) == Some(true);
+    let everything = kind == Kind::Pipeline && !matches!(detail, Detail::Of(Depth::Live));
+    if !(everything || is_cut_off || needed(&raw)) {
+        return Ok(Some(raw));
+    }
+    // What the list may not show of a trigger cannot be known to be unchanged.
+    if is_cut_off
+        && !needed(&raw)
+        && let Some(known) = known.unchanged(&id, &raw)
+    {
+        return Ok(Some(known.clone()));
+    }
     let object = match (kind, id.parse()) {
         (Kind::Job, Ok(number)) => workspace.get_job(JobId(number)).await,
         _ => workspace.get_pipeline(&PipelineId(id)).await,
@@ -101,9 +188,19 @@ async fn whole(
     }
 }
 
-async fn list(workspace: &Workspace, list: List) -> Result<Vec<Object>, Error> {
+async fn list(
+    workspace: &Workspace,
+    list: List,
+    query: &'static [(&'static str, &'static str)],
+) -> Result<Vec<Object>, Error> {
     match list {
-        List::Of(collection) => workspace.collection(&asked(&collection)).await,
+        List::Of(collection) => {
+            let collection = Collection {
+                query,
+                ..asked(&collection)
+            };
+            workspace.collection(&collection).await
+        }
         List::Under {
             parents,
             parent_id,
@@ -181,7 +278,7 @@ pub async fn read_unfenceable(workspace: &Workspace) -> Vec<(Subject, String)> {
         let whole = |reason: String| vec![(subject(&kind, "*"), reason)];
         match kind.list {
             List::Nowhere => whole(kind.reason.to_owned()),
-            _ => match list(workspace, kind.list).await {
+            _ => match list(workspace, kind.list, &[]).await {
                 Ok(found) => found
                     .iter()
                     .filter_map(|raw| raw.get(kind.id)?.as_str())

@@ -3,9 +3,9 @@
 use recovery::kind::Kind;
 use recovery::plan::{
     ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets, DataSet, DeltaSet,
-    Detection, FencePolicy, Group, Holds, Locations, MarkerSet, Objectives, OnExpiry, PLAN_FORMAT,
-    Percent, Plan, Probes, ReplicationFence, ReplicationPolicy, RolesBySite, Seconds, Site, Sites,
-    StatementCheck, ValidationPolicy,
+    Detection, FencePolicy, Group, Holds, Locations, MarkerSet, Named, Objectives, OnExpiry,
+    PLAN_FORMAT, Percent, Plan, Probes, ReplicationFence, ReplicationPolicy, RolesBySite, Seconds,
+    Site, Sites, StatementCheck, ValidationPolicy,
 };
 use recovery::site::{DataSetName, GroupName, PlanName, Region, RoleArn, WorkspaceId};
 use recovery::verdict::Policy;
@@ -96,6 +96,10 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
         baseline: BaselinePolicy {
             max_live_loss_percent: Percent(30),
             max_age_seconds: Seconds(3600),
+            permissions: vec![Named {
+                kind: Kind::Warehouse,
+                names: vec!["*".to_owned()],
+            }],
         },
         approval: ApprovalPolicy {
             expires_after_seconds: Seconds(expires),

@@ -1,5 +1,6 @@
 //! The workspace that is fenced, and what our functions need around them.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use recovery::site::{ContentDigest, Epoch, Region, RunId, SiteLabel};
 use recovery::state::{Fence, Lifted, State};
 use serde_json::{Value, json};
 use shutdown_site::Answer;
-use sites::{Depth, Purpose, Role, connect, read_inventory};
+use sites::{Purpose, Role, connect, read_record};
 use workspace_sim::{Delays, Inventory, SimOptions, Simulator};
 
 use crate::Trouble;
@@ -231,13 +232,14 @@ impl Site {
         let (ports, plan) = (&self.ports, &self.plan);
         let workspace = connect(ports, plan, SITE, Role::Observer, Purpose::Run).await?;
         let kinds: Vec<Kind> = plan.protected_kinds().collect();
-        let inventory = read_inventory(&workspace, SITE, &kinds, Depth::Whole, ports.now())
+        let inventory = read_record(&workspace, SITE, &kinds, None, ports.now())
             .await
             .map_err(|e| Trouble::Workspace(e.to_string()))?;
         let baseline = Baseline {
             format_version: BASELINE_FORMAT,
             epoch: Epoch::first(),
             inventory,
+            permissions: BTreeMap::new(),
         };
         Ok(ports.store_baseline(&baseline).await?)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{PLAN_FORMAT, Plan, Seconds};
+use crate::kind::Kind;
 use crate::site::{Region, SiteLabel};
 
 /// One thing that is wrong with a plan.
@@ -249,6 +250,12 @@ impl Plan {
                 "approval.required_approvals",
                 format!("is {}; allowed is 1 to 5", self.approval.required_approvals),
             );
+        }
+        for (i, named) in self.baseline.permissions.iter().enumerate() {
+            if named.kind == Kind::DashboardSchedule {
+                let field = format!("baseline.permissions[{i}].kind");
+                found.add(&field, "a schedule has no permissions of its own");
+            }
         }
         if self.baseline.max_live_loss_percent.0 > 100 {
             found.add("baseline.max_live_loss_percent", "allowed is 0 to 100");

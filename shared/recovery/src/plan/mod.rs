@@ -124,13 +124,26 @@ pub struct Objectives {
 }
 
 /// When a capture is trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BaselinePolicy {
     /// A capture that would lose more than this share of the live jobs is kept as a candidate and reported.
     pub max_live_loss_percent: Percent,
     /// A baseline older than this is named in the evidence.
     pub max_age_seconds: Seconds,
+    /// Objects whose permissions are recorded and compared. Each costs one request at each capture and check, 20 a second.
+    #[serde(default)]
+    pub permissions: Vec<Named>,
+}
+
+/// Objects of a kind, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    /// The kind.
+    pub kind: Kind,
+    /// Names; `*` stands for any characters.
+    pub names: Vec<String>,
 }
 
 /// What an approval that nobody answered means.

@@ -25,7 +25,7 @@ struct Arguments {
     #[arg(long, default_value_t = 3.0)]
     others: f64,
     /// How many of the platform's seconds pass in one of ours.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 6.0)]
     scale: f64,
 }
 
