@@ -1,4 +1,4 @@
-//! Permissions API 2.0 (databricks-sdk-py 0.156.0, `service/iam.py`; path words from databricks/cli testserver).
+//! Permissions API 2.0 (databricks-sdk-py 0.156.0, `service/iam.py`; the word for warehouses is that of the official clients, the documentation has another).
 
 use crate::Object;
 use crate::error::Error;
@@ -34,7 +34,7 @@ impl ObjectType {
             Self::Cluster => "clusters",
             Self::ClusterPolicy => "cluster-policies",
             Self::Pool => "instance-pools",
-            Self::Warehouse => "sql/warehouses",
+            Self::Warehouse => "warehouses",
             Self::Pipeline => "pipelines",
             Self::ServingEndpoint => "serving-endpoints",
             Self::Dashboard => "dashboards",
