@@ -233,7 +233,7 @@ async fn mark_incident(ports: &Ports, run: &RunId, now: Timestamp) {
                 |stored: &mut Option<Incident>| match stored {
                     Some(incident) if incident.started_at.is_none() => {
                         incident.started_at = Some(now);
-                        incident.blocked = None;
+                        incident.blocked.clear();
                         Ok(Change::Write(()))
                     }
                     _ => Ok(Change::Keep(())),

@@ -1,10 +1,14 @@
-//! From a verdict to an incident and a run. Detection is never blocked; the start may be, with the reason told.
+//! From a verdict to an incident and a run. Detection is never blocked; the start may be, with the reasons told. Every step is
+//! repeated by the next call if this one dies, so its order is: claim, write, tell, start, note.
 
 use aws::documents::Change;
 use aws::executions::Executions;
 use aws::notices::{Audience, Notice};
 use aws::{Failure, Ports, keys};
-use recovery::incident::{CurrentIncident, INCIDENT_FORMAT, Incident};
+use recovery::incident::message::{self, Message};
+use recovery::incident::{
+    Block, CurrentIncident, INCIDENT_FORMAT, Incident, Next, Telling, blocks,
+};
 use recovery::plan::Plan;
 use recovery::run::RunDocument;
 use recovery::site::RunId;
@@ -12,180 +16,315 @@ use recovery::state::State;
 use recovery::verdict::{Judgement, Verdict};
 use serde_json::json;
 
-/// Opens, continues or clears the incident of the active site. Says what was done.
+/// The message that opens an incident.
+const EVIDENCE: &str = "evidence";
+/// The message that it is over.
+const CLEARED: &str = "cleared";
+
+/// What an incident is judged by.
+pub(crate) struct Known<'a> {
+    pub(crate) ports: &'a Ports,
+    pub(crate) plan: &'a Plan,
+    pub(crate) state: &'a State,
+    /// The judgement on the active site.
+    pub(crate) judged: &'a Judgement,
+    /// The verdict on the other one.
+    pub(crate) standby: Verdict,
+}
+
+/// What was done about the verdict.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    /// In words; none if nothing was to be done.
+    pub(crate) done: Option<String>,
+    /// The open incident.
+    pub(crate) open: Option<RunId>,
+    /// What stands in the way of its run.
+    pub(crate) blocked: Vec<String>,
+}
+
+/// Opens, continues or clears the incident of the active site.
 pub(crate) async fn follow(
-    ports: &Ports,
-    plan: &Plan,
-    state: &State,
-    judged: &Judgement,
-    standby: Verdict,
-    executions: &Executions,
-) -> Result<Option<String>, Failure> {
-    let current: Option<CurrentIncident> = ports.read(keys::INCIDENT).await?;
-    let open = match current.and_then(|c| c.open) {
-        Some(id) => ports.read::<Incident>(&keys::incident(&id)).await?,
-        None => None,
+    known: &Known<'_>,
+    executions: &dyn Executions,
+) -> Result<Followed, Failure> {
+    let Some(incident) = open_incident(known).await? else {
+        return Ok(Followed::default());
     };
-    match open {
-        Some(incident) if incident.site != state.active_site => {
-            set_current(ports, None).await?;
-            Ok(Some(format!(
+    let over = is_over(known.ports, &incident).await?;
+    let done = |done: String| Followed {
+        done: Some(done),
+        ..Followed::default()
+    };
+    match incident.next(known.judged, known.state.active_site, over) {
+        Next::End => {
+            release(known.ports, &incident.id).await?;
+            Ok(done(format!(
                 "{} ended: the {} site is no longer active",
                 incident.id, incident.site
             )))
         }
-        Some(incident) if judged.verdict == Verdict::Healthy => {
-            clear(ports, &incident, judged.verdict).await.map(Some)
+        Next::Clear => clear(known, &incident).await.map(done),
+        Next::Start => start(known, &incident, executions).await,
+        Next::Wait => {
+            // Its opener may have died before it told anybody.
+            tell(known, &incident.id, EVIDENCE, |stored| {
+                message::opened(known.plan, stored, &[])
+            })
+            .await?;
+            Ok(Followed {
+                open: Some(incident.id),
+                blocked: incident.blocked,
+                done: None,
+            })
         }
-        // Not down any more, and nothing is under way for it: the next disaster is an incident of its own.
-        Some(incident) if !judged.actionable && is_over(ports, &incident).await? => {
-            clear(ports, &incident, judged.verdict).await.map(Some)
-        }
-        Some(incident) if judged.actionable && incident.started_at.is_none() => {
-            start(ports, state, standby, incident, executions)
-                .await
-                .map(Some)
-        }
-        Some(_) => Ok(None),
-        None => match Incident::from_judgement(judged, state.active_site, state.epoch, ports.now())
-        {
-            Some(incident) => {
-                let incident = open_new(ports, plan, incident).await?;
-                start(ports, state, standby, incident, executions)
-                    .await
-                    .map(Some)
-            }
-            None => Ok(None),
-        },
     }
 }
 
-/// The document first, then the pointer, then the notice: two probes at once open one incident.
-async fn open_new(ports: &Ports, plan: &Plan, incident: Incident) -> Result<Incident, Failure> {
-    let key = keys::incident(&incident.id);
-    let written = ports.create(&key, &incident).await?;
-    set_current(ports, Some(&incident.id)).await?;
-    if written == aws::store::Written::Conflict {
-        return Ok(ports.read(&key).await?.unwrap_or(incident));
+/// The open incident; a new one if there is none and the verdict is actionable. The pointer is claimed first: two probes at once,
+/// which may see beginnings that differ, open one incident, and one that was claimed by a probe that died is written by the next.
+async fn open_incident(known: &Known<'_>) -> Result<Option<Incident>, Failure> {
+    let ports = known.ports;
+    let fresh = Incident::from_judgement(
+        known.judged,
+        known.state.active_site,
+        known.state.epoch,
+        ports.now(),
+    );
+    let current: Option<CurrentIncident> = ports.read(keys::INCIDENT).await?;
+    let open = current.and_then(|current| current.open);
+    let stored = match &open {
+        Some(id) => ports.read::<Incident>(&keys::incident(id)).await?,
+        None => None,
+    };
+    match (open, stored, fresh) {
+        (_, Some(incident), _) => Ok(Some(incident)),
+        // Claimed by a probe that died, and the failure is gone.
+        (Some(id), None, None) => {
+            release(ports, &id).await?;
+            Ok(None)
+        }
+        (None, None, None) => Ok(None),
+        (_, None, Some(fresh)) => {
+            let id = claim(ports, &fresh.id).await?;
+            write(ports, Incident { id, ..fresh }).await.map(Some)
+        }
     }
+}
+
+/// Makes this the open incident, unless one is open: that one's id.
+async fn claim(ports: &Ports, id: &RunId) -> Result<RunId, Failure> {
     ports
-        .notices
-        .publish(Notice {
-            audience: Audience::Managers,
-            subject: format!(
-                "[{}] {} on the {} site",
-                plan.name, incident.verdict, incident.site
-            ),
-            message: format!(
-                "{} on the {} site since {}.\nIncident {}.\n\nWhat the probes saw:\n{}\n",
-                incident.verdict,
-                incident.site,
-                incident.since,
-                incident.id,
-                incident.evidence.join("\n")
-            ),
-        })
-        .await?;
-    Ok(incident)
+        .change(
+            keys::INCIDENT,
+            |stored: &mut Option<CurrentIncident>| match stored
+                .as_ref()
+                .and_then(|current| current.open.clone())
+            {
+                Some(open) => Ok(Change::Keep(open)),
+                None => {
+                    *stored = Some(CurrentIncident {
+                        format_version: INCIDENT_FORMAT,
+                        open: Some(id.clone()),
+                    });
+                    Ok(Change::Write(id.clone()))
+                }
+            },
+        )
+        .await
+}
+
+/// Writes a new incident. One of the same name is the same failure: it is open again, and what was done for it stays done.
+async fn write(ports: &Ports, fresh: Incident) -> Result<Incident, Failure> {
+    ports
+        .change(
+            &keys::incident(&fresh.id),
+            |stored: &mut Option<Incident>| {
+                let incident = stored.get_or_insert_with(|| fresh.clone());
+                if incident.cleared_at.take().is_some() {
+                    incident.told.remove(CLEARED);
+                }
+                Ok(Change::Write(incident.clone()))
+            },
+        )
+        .await
+}
+
+async fn release(ports: &Ports, id: &RunId) -> Result<(), Failure> {
+    ports
+        .change(
+            keys::INCIDENT,
+            |stored: &mut Option<CurrentIncident>| match stored {
+                Some(current) if current.open.as_ref() == Some(id) => {
+                    current.open = None;
+                    Ok(Change::Write(()))
+                }
+                _ => Ok(Change::Keep(())),
+            },
+        )
+        .await
 }
 
 async fn start(
-    ports: &Ports,
-    state: &State,
-    standby: Verdict,
-    incident: Incident,
-    executions: &Executions,
-) -> Result<String, Failure> {
-    let now = ports.now();
-    let sick_target = (standby != Verdict::Healthy)
-        .then(|| format!("blocked: the verdict on the target site is {standby}"));
-    let blocked = state.automatic_start_blocked(now).or(sick_target);
-    if blocked.is_none() {
+    known: &Known<'_>,
+    incident: &Incident,
+    executions: &dyn Executions,
+) -> Result<Followed, Failure> {
+    let now = known.ports.now();
+    let target = known.state.active_site.other();
+    let found = blocks(known.state, target, known.standby, now);
+    let id = &incident.id;
+    // Evidence first: people should hear of the incident even if the start fails.
+    let told = tell(known, id, EVIDENCE, |stored| {
+        message::opened(known.plan, stored, &found)
+    })
+    .await?;
+    if found.is_empty() {
         executions
-            .start(
-                &incident.id,
-                &json!({"mode": "failover", "incident": incident.id}),
-            )
+            .start(id, &json!({"mode": "failover", "incident": id}))
             .await?;
-    }
-    let changed = incident.blocked != blocked || blocked.is_none();
-    if changed {
-        update(ports, &incident.id, |stored| {
-            stored.blocked.clone_from(&blocked);
-            if blocked.is_none() {
-                stored.started_at = Some(now);
-            }
+        update(known.ports, id, |stored| {
+            stored.blocked.clear();
+            stored.started_at.get_or_insert(now);
         })
         .await?;
+        return Ok(Followed {
+            done: Some(format!("{id} started a run")),
+            open: Some(id.clone()),
+            blocked: vec![],
+        });
     }
-    match blocked {
-        None => Ok(format!("{} started a run", incident.id)),
-        Some(reason) => {
-            if changed {
-                ports
-                    .notices
-                    .publish(Notice {
-                        audience: Audience::Managers,
-                        subject: format!("No run was started for {}", incident.id),
-                        message: format!("{reason}\nA person can start the state machine with {{\"mode\":\"failover\"}}.\n"),
-                    })
-                    .await?;
+    let reasons: Vec<String> = found.iter().map(ToString::to_string).collect();
+    update(known.ports, id, |stored| {
+        stored.blocked.clone_from(&reasons)
+    })
+    .await?;
+    tell_blocks(known, id, &found, told).await?;
+    Ok(Followed {
+        done: Some(format!("{id}: {}", reasons.join("; "))),
+        open: Some(id.clone()),
+        blocked: reasons,
+    })
+}
+
+/// What stands in the way is told once of each kind. `told`: the evidence that was just sent says it all.
+async fn tell_blocks(
+    known: &Known<'_>,
+    id: &RunId,
+    found: &[Block],
+    told: bool,
+) -> Result<(), Failure> {
+    let now = known.ports.now();
+    let kinds: Vec<&str> = found.iter().map(Block::kind).collect();
+    let fresh = update(known.ports, id, |stored| {
+        let mut fresh = false;
+        for kind in &kinds {
+            if let Some(claim) = Telling::claim(stored.told.get(*kind), now) {
+                let telling = if told { claim.sent(now) } else { claim };
+                stored.told.insert((*kind).to_owned(), telling);
+                fresh = true;
             }
-            Ok(format!("{}: {reason}", incident.id))
         }
-    }
+        fresh.then(|| stored.clone())
+    })
+    .await?
+    .flatten();
+    let Some(incident) = fresh.filter(|_| !told) else {
+        return Ok(());
+    };
+    publish(known.ports, message::blocked(known.plan, &incident, found)).await?;
+    update(known.ports, id, |stored| {
+        for kind in &kinds {
+            if let Some(telling) = stored.told.get_mut(*kind) {
+                *telling = telling.sent(now);
+            }
+        }
+    })
+    .await
+    .map(|_| ())
 }
 
 async fn is_over(ports: &Ports, incident: &Incident) -> Result<bool, Failure> {
+    if incident.started_at.is_none() {
+        return Ok(false);
+    }
     let run: Option<RunDocument> = ports.read(&keys::of_run(&incident.id, "run.json")).await?;
-    Ok(run.is_some_and(|r| r.outcome.is_some()))
+    Ok(run.is_some_and(|run| run.outcome.is_some()))
 }
 
-async fn clear(ports: &Ports, incident: &Incident, verdict: Verdict) -> Result<String, Failure> {
-    let now = ports.now();
-    update(ports, &incident.id, |stored| stored.cleared_at = Some(now)).await?;
-    set_current(ports, None).await?;
+/// The pointer goes last: until then the next probe does all of this again.
+async fn clear(known: &Known<'_>, incident: &Incident) -> Result<String, Failure> {
+    let now = known.ports.now();
+    let verdict = known.judged.verdict;
+    update(known.ports, &incident.id, |stored| {
+        stored.cleared_at.get_or_insert(now);
+    })
+    .await?;
+    tell(known, &incident.id, CLEARED, |stored| {
+        message::cleared(known.plan, stored, verdict, now)
+    })
+    .await?;
+    release(known.ports, &incident.id).await?;
+    Ok(format!("{} cleared", incident.id))
+}
+
+/// Sends a message of the incident if nobody has and nobody is about to. Says whether it did.
+async fn tell(
+    known: &Known<'_>,
+    id: &RunId,
+    what: &str,
+    text: impl Fn(&Incident) -> Message,
+) -> Result<bool, Failure> {
+    let now = known.ports.now();
+    let claimed = update(known.ports, id, |stored| {
+        let claim = Telling::claim(stored.told.get(what), now)?;
+        stored.told.insert(what.to_owned(), claim);
+        Some(stored.clone())
+    })
+    .await?
+    .flatten();
+    let Some(incident) = claimed else {
+        return Ok(false);
+    };
+    publish(known.ports, text(&incident)).await?;
+    update(known.ports, id, |stored| {
+        if let Some(telling) = stored.told.get_mut(what) {
+            *telling = telling.sent(now);
+        }
+    })
+    .await?;
+    Ok(true)
+}
+
+async fn publish(ports: &Ports, (subject, message): Message) -> Result<(), Failure> {
     ports
         .notices
         .publish(Notice {
             audience: Audience::Managers,
-            subject: format!("Cleared: {}", incident.id),
-            message: format!(
-                "The verdict on the {} site is {verdict} at {now}.\nA run that was started goes on until it is declined or done.\n",
-                incident.site
-            ),
-        })
-        .await?;
-    Ok(format!("{} cleared", incident.id))
-}
-
-async fn set_current(ports: &Ports, open: Option<&RunId>) -> Result<(), Failure> {
-    ports
-        .change(keys::INCIDENT, |stored: &mut Option<CurrentIncident>| {
-            *stored = Some(CurrentIncident {
-                format_version: INCIDENT_FORMAT,
-                open: open.cloned(),
-            });
-            Ok(Change::Write(()))
+            subject,
+            message,
         })
         .await
 }
 
-async fn update(
+/// Changes an incident; nothing is written if nothing changes. `None` if it is gone.
+async fn update<R: Send>(
     ports: &Ports,
     id: &RunId,
-    mut change: impl FnMut(&mut Incident) + Send,
-) -> Result<(), Failure> {
+    mut change: impl FnMut(&mut Incident) -> R + Send,
+) -> Result<Option<R>, Failure> {
     ports
-        .change(
-            &keys::incident(id),
-            |stored: &mut Option<Incident>| match stored {
-                Some(incident) => {
-                    change(incident);
-                    Ok(Change::Write(()))
-                }
-                None => Ok(Change::Keep(())),
-            },
-        )
+        .change(&keys::incident(id), |stored: &mut Option<Incident>| {
+            let Some(incident) = stored else {
+                return Ok(Change::Keep(None));
+            };
+            let before = incident.clone();
+            let result = change(incident);
+            Ok(if before == *incident {
+                Change::Keep(Some(result))
+            } else {
+                Change::Write(Some(result))
+            })
+        })
         .await
 }

@@ -1,6 +1,8 @@
 //! Asks a human, reminds, escalates, and answers what the decision document says. Idempotent: the documents in the store
 //! decide what the next call does.
 
+mod automatic;
+
 use aws::notices::{Audience, Notice};
 use aws::{Failure, Invocation, Ports};
 use recovery::approval::{
@@ -69,6 +71,10 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
             }
         }
         Step::Tell(telling, request) => tell(ports, &asked, *request, telling).await,
+        Step::Answer(ApprovalAnswer::Pending) if plan.automatic_failover.is_some() => {
+            let reason = automatic::decide(ports, &asked, stored.as_ref()).await?;
+            Ok(told(ApprovalAnswer::Pending, reason))
+        }
         Step::Answer(answer) => {
             settle(
                 ports,

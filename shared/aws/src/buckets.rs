@@ -1,15 +1,51 @@
 //! Marker objects in the data buckets of both sites' regions.
 
+use std::time::Duration;
+
 use aws_config::{Region as SdkRegion, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use recovery::failure::FailureName;
 use recovery::site::Region;
 
 use crate::Failure;
 use crate::failure::aws_failure;
+
+/// How long a signed request is valid.
+const SIGNED_FOR: Duration = Duration::from_secs(60);
+
+/// What a signed request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Writes the object.
+    Put,
+    /// Reads it.
+    Get,
+    /// Deletes it.
+    Delete,
+}
+
+/// A request that needs nothing but to be sent. The URL holds its signature: not for logs.
+#[derive(Clone)]
+pub struct SignedRequest {
+    /// As in `PUT`.
+    pub method: String,
+    /// Address and signature.
+    pub url: String,
+    /// Headers that were signed.
+    pub headers: Vec<(String, String)>,
+}
+
+/// A client of one region.
+pub(crate) fn client(config: &SdkConfig, region: &Region) -> Client {
+    let config = aws_sdk_s3::config::Builder::from(config)
+        .region(SdkRegion::new(region.as_str().to_owned()))
+        .build();
+    Client::from_conf(config)
+}
 
 /// Reads and writes small objects in buckets of any region.
 #[derive(Clone)]
@@ -25,10 +61,47 @@ impl Buckets {
     }
 
     fn client(&self, region: &Region) -> Client {
-        let config = aws_sdk_s3::config::Builder::from(&self.config)
-            .region(SdkRegion::new(region.as_str().to_owned()))
-            .build();
-        Client::from_conf(config)
+        client(&self.config, region)
+    }
+
+    /// A signed request for an object, for those who send it over a connection of their own. No network I/O, but for the
+    /// credentials. Valid for a minute.
+    ///
+    /// # Errors
+    /// What the SDK said; without credentials nothing can be signed.
+    pub async fn signed(
+        &self,
+        region: &Region,
+        bucket: &str,
+        key: &str,
+        verb: Verb,
+    ) -> Result<SignedRequest, Failure> {
+        let what = || format!("signing a {verb:?} of s3://{bucket}/{key}");
+        let valid = PresigningConfig::expires_in(SIGNED_FOR)
+            .map_err(|error| Failure::internal(format!("{}: {error}", what())))?;
+        let client = self.client(region);
+        let signed = match verb {
+            Verb::Put => {
+                let put = client.put_object().bucket(bucket).key(key);
+                put.presigned(valid).await.map_err(aws_failure!(what()))
+            }
+            Verb::Get => {
+                let get = client.get_object().bucket(bucket).key(key);
+                get.presigned(valid).await.map_err(aws_failure!(what()))
+            }
+            Verb::Delete => {
+                let delete = client.delete_object().bucket(bucket).key(key);
+                delete.presigned(valid).await.map_err(aws_failure!(what()))
+            }
+        }?;
+        Ok(SignedRequest {
+            method: signed.method().to_owned(),
+            url: signed.uri().to_owned(),
+            headers: signed
+                .headers()
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        })
     }
 
     /// Writes an object, replacing what was there.

@@ -22,15 +22,17 @@ pub struct Environment {
     pub plan_name: PlanName,
     /// `STATE_BUCKET`.
     pub state_bucket: String,
-    /// `AWS_REGION`: the control region, or an observer's.
+    /// `AWS_REGION`: where the function runs, the control region or an observer's.
     pub region: Region,
+    /// `CONTROL_REGION`: where plan, state and parameters lie; only an observer has it, for all others it is where they run.
+    pub control_region: Region,
     /// `NOTICES_TOPIC_ARN`: incident managers.
     pub notices_topic: String,
     /// `ESCALATION_TOPIC_ARN`: whom to wake when they do not answer.
     pub escalation_topic: String,
     /// `USERS_TOPIC_ARN`: the users of the workspace.
     pub users_topic: String,
-    /// `STATE_MACHINE_ARN`: only the probe has it.
+    /// `STATE_MACHINE_ARN`: only the probe of the control region has it.
     pub state_machine: Option<String>,
     /// `APPROVAL_PAGE_URL`: only those who ask have it, and only if there is a page.
     pub page_url: Option<String>,
@@ -57,6 +59,9 @@ impl Environment {
         Ok(Self {
             plan_name: PlanName::new(required("PLAN_NAME")?),
             state_bucket: required("STATE_BUCKET")?,
+            control_region: Region::new(
+                required("CONTROL_REGION").or_else(|_| required("AWS_REGION"))?,
+            ),
             region: Region::new(required("AWS_REGION")?),
             notices_topic: required("NOTICES_TOPIC_ARN")?,
             escalation_topic: required("ESCALATION_TOPIC_ARN")?,

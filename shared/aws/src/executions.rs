@@ -1,34 +1,45 @@
-//! Starting the state machine. Only the health probe does; it needs no port of its own.
+//! Starting the state machine. Only the health probe of the control region does.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::error::ProvideErrorMetadata;
 use recovery::site::RunId;
+use serde_json::Value;
 
 use crate::Failure;
 use crate::failure::aws_failure;
 
-/// Starts executions of one state machine.
+/// The port: executions of one state machine.
+#[async_trait]
+pub trait Executions: Send + Sync {
+    /// Starts an execution under this name. The same name twice is one execution, so a lost answer does no harm.
+    async fn start(&self, name: &RunId, input: &Value) -> Result<(), Failure>;
+}
+
+/// The adapter to Step Functions.
 #[derive(Clone)]
-pub struct Executions {
+pub struct StepFunctions {
     client: Client,
     machine: String,
 }
 
-impl Executions {
+impl StepFunctions {
     /// Of this state machine.
     #[must_use]
-    pub fn new(client: Client, machine: impl Into<String>) -> Self {
+    pub fn new(config: &aws_config::SdkConfig, machine: impl Into<String>) -> Self {
         Self {
-            client,
+            client: Client::new(config),
             machine: machine.into(),
         }
     }
+}
 
-    /// Starts an execution under this name. The same name twice is one execution, so a lost answer does no harm.
-    ///
-    /// # Errors
-    /// `Throttled`, `Transient`, `AccessDenied` or `Internal`.
-    pub async fn start(&self, name: &RunId, input: &serde_json::Value) -> Result<(), Failure> {
+#[async_trait]
+impl Executions for StepFunctions {
+    async fn start(&self, name: &RunId, input: &Value) -> Result<(), Failure> {
         let request = self
             .client
             .start_execution()
@@ -46,8 +57,31 @@ impl Executions {
     }
 }
 
-/// The client of the control region.
-#[must_use]
-pub fn client(config: &aws_config::SdkConfig) -> Client {
-    Client::new(config)
+/// The in-memory twin: keeps what was started.
+#[derive(Clone, Default)]
+pub struct MemoryExecutions {
+    started: Arc<Mutex<BTreeMap<RunId, Value>>>,
+}
+
+impl MemoryExecutions {
+    /// Every execution by name, with its input.
+    #[must_use]
+    pub fn started(&self) -> BTreeMap<RunId, Value> {
+        self.started
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[async_trait]
+impl Executions for MemoryExecutions {
+    async fn start(&self, name: &RunId, input: &Value) -> Result<(), Failure> {
+        self.started
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(name.clone())
+            .or_insert_with(|| input.clone());
+        Ok(())
+    }
 }

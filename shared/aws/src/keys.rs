@@ -1,5 +1,6 @@
 //! The keys of the state bucket and the paths of the parameters, in one place.
 
+use jiff::Timestamp;
 use recovery::approval::{ApprovalId, Question};
 use recovery::site::{ContentDigest, DataSetName, PlanName, RunId, SiteLabel};
 
@@ -20,6 +21,10 @@ pub fn posture(site: SiteLabel) -> String {
 pub const REPLICATION: &str = "replication/status.json";
 /// The open incident.
 pub const INCIDENT: &str = "incidents/current.json";
+/// The events of AWS Health that were delivered.
+pub const AWS_HEALTH: &str = "provider/aws-health.json";
+/// What people were paged for.
+pub const PAGING: &str = "incidents/paging.json";
 /// The newest scheduled readiness.
 pub const READINESS: &str = "readiness/status.json";
 
@@ -39,6 +44,12 @@ pub fn table_book(data_set: &DataSetName) -> String {
 #[must_use]
 pub fn signals(vantage: &str) -> String {
     format!("signals/{vantage}.json")
+}
+
+/// The signals of a vantage in one past hour.
+#[must_use]
+pub fn past_signals(vantage: &str, hour: Timestamp) -> String {
+    format!("signals/history/{vantage}/{hour}.json")
 }
 
 /// An incident.

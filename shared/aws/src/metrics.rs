@@ -1,5 +1,7 @@
 //! Metrics in CloudWatch's embedded metric format: one JSON line on standard output each, no call to make or to lose.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use jiff::Timestamp;
 use recovery::site::PlanName;
 use serde_json::{Map, Value, json};
@@ -36,6 +38,44 @@ pub fn line(
         object.insert((*name).to_owned(), (*value).into());
     }
     Value::Object(object).to_string()
+}
+
+/// Where the lines go.
+#[derive(Clone, Debug, Default)]
+pub enum Metrics {
+    /// Standard output, from where Lambda's log group extracts the metrics.
+    #[default]
+    Output,
+    /// Memory, for tests.
+    Memory(Arc<Mutex<Vec<String>>>),
+}
+
+impl Metrics {
+    /// Writes one line.
+    pub fn emit(
+        &self,
+        plan: &PlanName,
+        dimensions: &[(&str, &str)],
+        metrics: &[(&str, f64, &str)],
+        now: Timestamp,
+    ) {
+        match self {
+            Self::Output => emit(plan, dimensions, metrics, now),
+            Self::Memory(lines) => lines
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(line(plan, dimensions, metrics, now)),
+        }
+    }
+
+    /// Every line that went to memory.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Output => Vec::new(),
+            Self::Memory(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
 }
 
 /// Prints the line. Lambda's log group extracts the metrics.

@@ -9,6 +9,7 @@ use recovery::site::{PlanName, Region};
 use crate::Failure;
 use crate::environment::{Environment, sdk_config};
 use crate::events::{EventBridge, Events, MemoryEvents};
+use crate::metrics::Metrics;
 use crate::notices::{MemoryNotices, Notices, SnsNotices};
 use crate::parameters::{MemoryParameters, Parameters, SsmParameters};
 use crate::store::{MemoryStore, S3Store, Store};
@@ -24,7 +25,7 @@ pub type Random = Arc<dyn Fn() -> Result<u128, Failure> + Send + Sync>;
 pub struct Ports {
     /// The plan that this stack serves.
     pub plan_name: PlanName,
-    /// The region in which the function runs.
+    /// The control region: where plan, state and parameters lie. An observer runs elsewhere.
     pub region: Region,
     /// The state store.
     pub store: Arc<dyn Store>,
@@ -34,6 +35,8 @@ pub struct Ports {
     pub notices: Arc<dyn Notices>,
     /// EventBridge.
     pub events: Arc<dyn Events>,
+    /// Where metrics go.
+    pub metrics: Metrics,
     /// The clock.
     pub clock: Clock,
     /// Randomness of the operating system.
@@ -54,9 +57,9 @@ impl Ports {
         let config = sdk_config().await;
         let ports = Self {
             plan_name: environment.plan_name.clone(),
-            region: environment.region.clone(),
+            region: environment.control_region.clone(),
             store: Arc::new(S3Store::new(
-                aws_sdk_s3::Client::new(&config),
+                crate::buckets::client(&config, &environment.control_region),
                 environment.state_bucket.clone(),
             )),
             parameters: Arc::new(SsmParameters::new(config.clone())),
@@ -66,6 +69,7 @@ impl Ports {
                 environment.escalation_topic.clone(),
             )),
             events: Arc::new(EventBridge::new(aws_sdk_eventbridge::Client::new(&config))),
+            metrics: Metrics::Output,
             clock: Arc::new(Timestamp::now),
             random: Arc::new(os_random),
             page_url: environment.page_url.clone(),
@@ -93,6 +97,7 @@ impl Ports {
             parameters: Arc::new(parameters.clone()),
             notices: Arc::new(notices.clone()),
             events: Arc::new(MemoryEvents::default()),
+            metrics: Metrics::Memory(Arc::default()),
             clock,
             random: counter(),
             page_url: Some("https://page.example/".to_owned()),

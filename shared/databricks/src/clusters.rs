@@ -1,5 +1,6 @@
 //! Clusters API 2.1 (databricks-sdk-py 0.156.0, `service/compute.py`).
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -14,6 +15,13 @@ use crate::workspace::{Workspace, Writer};
 const SPARK_VERSIONS: Operation = Operation::read("list spark versions", Class::ClustersRead);
 const GET: Operation =
     Operation::read("get cluster", Class::ClustersRead).missing(Missing::ClusterRead);
+const EVENTS: Operation = Operation {
+    name: "list cluster events",
+    method: Method::Post,
+    class: Class::ClustersRead,
+    repeat: Repeat::Read,
+    missing: Missing::ClusterRead,
+};
 const START: Operation = Operation {
     name: "start cluster",
     method: Method::Post,
@@ -66,6 +74,35 @@ impl Workspace {
             .query("cluster_id", cluster.as_str())
             .on(format!("cluster {cluster}"));
         self.object(request).await
+    }
+
+    /// Whether the cluster lost nodes at or after a moment: an event `NODES_LOST` (`clusters/events`, which is a read).
+    ///
+    /// Errors: [`Error::NotFound`], and those of any call.
+    pub async fn lost_nodes_since(
+        &self,
+        cluster: &ClusterId,
+        from: Timestamp,
+    ) -> Result<bool, Error> {
+        let request = Request::new(&EVENTS, "/api/2.1/clusters/events")
+            .body(json!({
+                "cluster_id": cluster,
+                "event_types": ["NODES_LOST"],
+                "start_time": from.as_millisecond(),
+                "order": "DESC",
+                "page_size": 1,
+            }))
+            .on(format!("cluster {cluster}"));
+        self.map(
+            request,
+            "its events are not a list",
+            |answer| match answer.get("events") {
+                None | Some(Value::Null) => Some(false),
+                Some(Value::Array(events)) => Some(!events.is_empty()),
+                Some(_) => None,
+            },
+        )
+        .await
     }
 }
 

@@ -21,6 +21,7 @@ mod paging;
 mod permissions;
 mod pipelines;
 mod pools;
+mod queries;
 mod refusal;
 mod repeat;
 mod request;

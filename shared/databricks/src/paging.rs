@@ -63,6 +63,16 @@ impl Workspace {
         request: Request,
         items: &'static str,
     ) -> Result<Vec<Object>, Error> {
+        self.list_at_most(request, items, usize::MAX).await
+    }
+
+    /// The objects on the first pages of a listing.
+    pub(crate) async fn list_at_most(
+        &self,
+        request: Request,
+        items: &'static str,
+        pages: usize,
+    ) -> Result<Vec<Object>, Error> {
         let mut all = Vec::new();
         let mut guard = Guard::new(PAGE_LIMIT, OBJECT_LIMIT);
         let mut next = request.clone();
@@ -79,8 +89,10 @@ impl Workspace {
                 .await?;
             all.append(&mut page.1);
             match self.guarded(&mut guard, &page.0, &request, all.len())? {
-                Some(token) => next = request.clone().query("page_token", &token),
-                None => return Ok(all),
+                Some(token) if guard.pages < pages => {
+                    next = request.clone().query("page_token", &token);
+                }
+                _ => return Ok(all),
             }
         }
     }

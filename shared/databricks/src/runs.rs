@@ -43,6 +43,24 @@ pub struct RunsFilter {
     pub start_time_from: Option<Timestamp>,
 }
 
+impl RunsFilter {
+    fn request(self) -> Request {
+        let mut request = Request::new(&LIST, "/api/2.2/jobs/runs/list").query("limit", PAGE_SIZE);
+        if self.active_only {
+            request = request.query("active_only", "true");
+        }
+        if let Some(job) = self.job_id {
+            request = request
+                .query("job_id", &job.to_string())
+                .on(format!("job {job}"));
+        }
+        if let Some(from) = self.start_time_from {
+            request = request.query("start_time_from", &from.as_millisecond().to_string());
+        }
+        request
+    }
+}
+
 impl Workspace {
     /// All runs that the filter lets through, newest first. 24 a request, 30 requests a second.
     ///
@@ -51,19 +69,18 @@ impl Workspace {
     ///
     /// Errors: [`Error::EndlessPaging`], and those of any call.
     pub async fn list_runs(&self, filter: RunsFilter) -> Result<Vec<Object>, Error> {
-        let mut request = Request::new(&LIST, "/api/2.2/jobs/runs/list").query("limit", PAGE_SIZE);
-        if filter.active_only {
-            request = request.query("active_only", "true");
-        }
-        if let Some(job) = filter.job_id {
-            request = request
-                .query("job_id", &job.to_string())
-                .on(format!("job {job}"));
-        }
-        if let Some(from) = filter.start_time_from {
-            request = request.query("start_time_from", &from.as_millisecond().to_string());
-        }
-        self.list(request, "runs").await
+        self.list(filter.request(), "runs").await
+    }
+
+    /// The newest runs that the filter lets through, from at most `pages` requests of 24 runs each.
+    ///
+    /// Errors: as [`Workspace::list_runs`].
+    pub async fn newest_runs(
+        &self,
+        filter: RunsFilter,
+        pages: usize,
+    ) -> Result<Vec<Object>, Error> {
+        self.list_at_most(filter.request(), "runs", pages).await
     }
 
     /// One run with all its tasks (or iterations, for a for-each run), merged from as many pages as the platform

@@ -40,7 +40,7 @@ struct Inner {
     http: reqwest::Client,
     limits: Limits,
     tokens: Tokens,
-    verified: OnceCell<()>,
+    verified: OnceCell<Identity>,
 }
 
 /// A client of one workspace that writes, too. Only [`Workspace::verified`] makes one.
@@ -138,20 +138,26 @@ impl Workspace {
             .verified
             .get_or_try_init(|| async {
                 let expected = self.settings().workspace_id;
-                let found = self.me().await?.workspace_id;
-                if found == Some(expected) {
-                    return Ok(());
+                let me = self.me().await?;
+                if me.workspace_id == Some(expected) {
+                    return Ok(me);
                 }
                 Err(Error::WrongWorkspace {
                     host: self.settings().url.host().to_owned(),
                     expected,
-                    found,
+                    found: me.workspace_id,
                 })
             })
             .await?;
         Ok(Writer {
             workspace: self.clone(),
         })
+    }
+
+    /// Who is signed in, once [`Workspace::verified`] has succeeded.
+    #[must_use]
+    pub fn identity(&self) -> Option<&Identity> {
+        self.inner.verified.get()
     }
 
     /// The same client with another patience and a record of times of its own; connections, token, rate limits and what was

@@ -8,6 +8,7 @@ pub mod baseline;
 pub mod evidence;
 pub mod failure;
 pub mod fence;
+pub mod findings;
 pub mod incident;
 pub mod inventory;
 pub mod kind;

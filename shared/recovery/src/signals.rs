@@ -31,6 +31,9 @@ pub struct Signals {
     /// When each name last resolved here, within the last 24 hours.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub names: BTreeMap<String, Timestamp>,
+    /// The beginning of the newest hour that was put aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived: Option<Timestamp>,
 }
 
 impl Default for Signals {
@@ -39,6 +42,7 @@ impl Default for Signals {
             format_version: SIGNALS_FORMAT,
             observations: Vec::new(),
             names: BTreeMap::new(),
+            archived: None,
         }
     }
 }
@@ -91,6 +95,33 @@ impl Signals {
             .is_some_and(|seen| now.duration_since(*seen) <= NAMES_KEPT)
     }
 
+    /// When this vantage last reported.
+    #[must_use]
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.observations.iter().map(|o| o.at).max()
+    }
+
+    /// The last full hour and what was seen in it, if there is anything and it was not put aside yet.
+    #[must_use]
+    pub fn past_hour(&self, now: Timestamp) -> Option<(Timestamp, Self)> {
+        let begin = |at: Timestamp| at.as_second().div_euclid(3600) * 3600;
+        let hour = Timestamp::from_second(begin(now) - 3600).ok()?;
+        if self.archived.is_some_and(|archived| archived >= hour) {
+            return None;
+        }
+        let observations: Vec<Observation> = self
+            .observations
+            .iter()
+            .filter(|o| begin(o.at) == hour.as_second())
+            .cloned()
+            .collect();
+        let past = Self {
+            observations,
+            ..Self::default()
+        };
+        (!past.observations.is_empty()).then_some((hour, past))
+    }
+
     /// When a probe last spoke of a site.
     #[must_use]
     pub fn last(&self, site: SiteLabel, probe: &Probe) -> Option<Timestamp> {
@@ -136,6 +167,23 @@ mod tests {
             site: SiteLabel::Primary,
             signals: vec![Signal::new(probe, Outcome::Healthy)],
         }
+    }
+
+    #[test]
+    fn each_full_hour_is_put_aside_once() {
+        let mut signals = Signals::default();
+        // The zero of these tests lies 400 s after a full hour.
+        signals.add(seen(0, Probe::SignIn));
+        signals.add(seen(3199, Probe::SignIn));
+        signals.add(seen(3200, Probe::SignIn));
+        assert_eq!(signals.past_hour(at(3199)), None, "it is not over");
+        let (hour, past) = signals.past_hour(at(3200)).unwrap();
+        assert_eq!(hour, at(-400));
+        assert_eq!(past.observations.len(), 2);
+        signals.archived = Some(hour);
+        assert_eq!(signals.past_hour(at(3260)), None);
+        let (next, past) = signals.past_hour(at(6800)).unwrap();
+        assert_eq!((next, past.observations.len()), (at(3200), 1));
     }
 
     #[test]

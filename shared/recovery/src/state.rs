@@ -485,21 +485,6 @@ impl State {
         self.last_commit = Some(commit.clone());
         Ok(commit)
     }
-
-    /// Why nothing may start by itself now, if so. People may start during a cool-down.
-    #[must_use]
-    pub fn automatic_start_blocked(&self, now: Timestamp) -> Option<String> {
-        if let Some(hold) = &self.hold {
-            return Some(format!("blocked: hold by {} ({})", hold.who, hold.why));
-        }
-        if let Some(lock) = &self.lock {
-            return Some(format!("blocked: run {} is under way", lock.run));
-        }
-        match self.cool_down_until {
-            Some(until) if until > now => Some(format!("blocked: cool-down until {until}")),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -609,12 +594,16 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_blocks_every_start_and_a_cool_down_only_automatic_ones() {
+    fn a_hold_blocks_every_start_and_a_cool_down_none_of_a_person() {
         let mut state = State::initial(PlanName::new("p"));
         let (a, ta) = run("a");
         state.cool_down_until = Some(at(10));
-        assert!(state.automatic_start_blocked(at(9)).is_some());
-        assert!(state.automatic_start_blocked(at(10)).is_none());
+        assert!(
+            state
+                .clone()
+                .take_lock(&a, &ta, Mode::Failover, at(9))
+                .is_ok()
+        );
         state.hold = Some(Hold {
             who: "w".into(),
             why: "y".into(),

@@ -1,5 +1,7 @@
 //! The plan of a drill: the shape of a real one, with short durations.
 
+use std::collections::BTreeMap;
+
 use recovery::kind::Kind;
 use recovery::plan::{
     ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets, DataSet, DeltaSet,
@@ -77,6 +79,7 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             latency_objective_ms: 900,
             interval_seconds: Seconds(2),
             probes: Probes::default(),
+            page_after: BTreeMap::new(),
         },
         kinds: Kind::ALL.to_vec(),
         data_sets: vec![marker(), tables()],
@@ -141,6 +144,8 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             statement_timeout_seconds: Seconds(60),
         },
         cool_down_seconds: Seconds(600),
+        support: None,
+        automatic_failover: None,
     }
 }
 

@@ -86,6 +86,7 @@ impl Plan {
         self.check_data_sets(&mut found);
         self.check_fences(&mut found);
         self.check_policies(&mut found);
+        self.check_decision(&mut found);
         found.into_result()
     }
 

@@ -1,5 +1,6 @@
 //! How a disaster is told from noise: where probes run from, how often, what each of them asks, and how all signals add up.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Probes, Seconds};
 use crate::site::Region;
-use crate::verdict::{Policy, Probe};
+use crate::verdict::{Layer, Policy, Probe, Verdict};
 
 /// A probe of several calls has this many times the patience of one call, unless the plan says how much.
 const SEVERAL_CALLS: u32 = 4;
@@ -31,6 +32,12 @@ pub struct Detection {
     /// What is probed. Sign-in and an authenticated API call always are.
     #[serde(default)]
     pub probes: Probes,
+    /// A person is paged by this verdict once the site has not been `Healthy` for so many seconds, whatever its verdicts were
+    /// meanwhile; 0: at once. Each verdict pages once until the site is `Healthy` again. One that is not named has its default: 0
+    /// for one that calls for a failover, 300 for `Inconclusive`, `ProbeIsolated`, `CredentialProblem` and `Misconfigured`, 900
+    /// for `Throttled`, `Degraded` and `Suspect`, 1800 for `ProviderIncident`. `Healthy` pages nobody.
+    #[serde(default)]
+    pub page_after: BTreeMap<Verdict, Seconds>,
 }
 
 /// How often a probe runs and how patient it is.
@@ -44,7 +51,8 @@ pub struct Pace {
     /// confirmations are counted in its own signals, so a long period makes it slow to say `Down`.
     #[serde(default)]
     pub period_seconds: Option<Seconds>,
-    /// A healthy answer slower than this, in milliseconds, is `Degraded`.
+    /// A healthy answer slower than this, in milliseconds, is `Degraded`. Without it the plan's own objective counts; a slow
+    /// status page says nothing of a site, so for the provider's feeds it counts only if it stands here.
     #[serde(default)]
     pub latency_objective_ms: Option<u64>,
 }
@@ -77,10 +85,34 @@ impl Detection {
                     own.duration()
                 }),
             period: own.period_seconds,
-            latency_objective_ms: own
-                .latency_objective_ms
-                .unwrap_or(self.latency_objective_ms.saturating_mul(u64::from(calls))),
+            latency_objective_ms: own.latency_objective_ms.unwrap_or_else(|| {
+                if probe.layer() == Layer::Provider {
+                    u64::MAX
+                } else {
+                    self.latency_objective_ms.saturating_mul(u64::from(calls))
+                }
+            }),
         }
+    }
+
+    /// After how long without `Healthy` this verdict pages a person; `None` for `Healthy`.
+    #[must_use]
+    pub fn page_after(&self, verdict: Verdict) -> Option<Seconds> {
+        let default = match verdict {
+            Verdict::Healthy => return None,
+            Verdict::RegionDown
+            | Verdict::ControlPlaneDown
+            | Verdict::DataPlaneDown
+            | Verdict::ComputeDown => 0,
+            Verdict::Inconclusive
+            | Verdict::ProbeIsolated
+            | Verdict::CredentialProblem
+            | Verdict::Misconfigured => 300,
+            Verdict::Throttled | Verdict::Degraded | Verdict::Suspect => 900,
+            Verdict::ProviderIncident => 1800,
+        };
+        let own = self.page_after.get(&verdict).copied();
+        Some(own.unwrap_or(Seconds(default)))
     }
 }
 

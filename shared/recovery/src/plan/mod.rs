@@ -6,6 +6,7 @@ mod address;
 mod check;
 mod data_sets;
 mod data_sets_check;
+mod decision;
 mod detection;
 mod fences;
 mod fences_check;
@@ -22,6 +23,7 @@ pub use self::data_sets::{
     BucketPrefix, BucketSet, Buckets, DataSet, DeltaSet, Group, Holds, Locations, MarkerSet,
     ReplicationPolicy, Rules,
 };
+pub use self::decision::{AutomaticFailover, Support};
 pub use self::detection::{Detection, Pace, ProbePace};
 pub use self::fences::{BucketsToFence, Exemption, HardFence, ReplicationFence, RolesBySite};
 pub use self::probes::{
@@ -80,6 +82,12 @@ pub struct Plan {
     pub validation: ValidationPolicy,
     /// How long automatic starts are blocked after a run ended. People may still start one.
     pub cool_down_seconds: Seconds,
+    /// The vendor's support, for the message of an incident.
+    #[serde(default)]
+    pub support: Option<Support>,
+    /// Whether the plan may approve a failover by itself. Left out: a person decides.
+    #[serde(default)]
+    pub automatic_failover: Option<AutomaticFailover>,
 }
 
 /// The two sites of the pair.

@@ -57,7 +57,9 @@ impl Policy {
         SignedDuration::from_secs(i64::from(self.grace_seconds))
     }
 
-    pub(super) fn freshness(&self) -> SignedDuration {
+    /// How old the newest signal of a vantage may be to count.
+    #[must_use]
+    pub fn freshness(&self) -> SignedDuration {
         SignedDuration::from_secs(i64::from(self.freshness_seconds))
     }
 }

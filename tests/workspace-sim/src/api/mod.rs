@@ -11,6 +11,7 @@ mod meta;
 mod permissions;
 mod pipelines;
 mod pools;
+mod queries;
 mod runs;
 mod settings;
 mod statements;
@@ -230,6 +231,7 @@ pub(crate) fn router(sim: Shared) -> Router {
     let routes = clusters::routes(routes);
     let routes = pools::routes(routes);
     let routes = warehouses::routes(routes);
+    let routes = queries::routes(routes);
     let routes = pipelines::routes(routes);
     let routes = permissions::routes(routes);
     let routes = apps::routes(routes);

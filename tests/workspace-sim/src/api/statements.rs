@@ -47,7 +47,7 @@ async fn submitted(
             "on_wait_timeout CANCEL needs a wait_timeout above 0s.",
         ));
     }
-    let id = sim.world().submit_statement(warehouse, text)?;
+    let id = sim.world().submit_statement(warehouse, text, &call.user)?;
     // The caller waits in real time, whatever the simulated clock does.
     let deadline = Instant::now() + wait;
     loop {

@@ -20,6 +20,9 @@ pub(crate) struct Statement {
     pub(crate) warehouse: String,
     pub(crate) state: &'static str,
     pub(crate) answer: Option<Answer>,
+    pub(crate) user: String,
+    /// When it was submitted, in simulated milliseconds.
+    pub(crate) submitted: i64,
 }
 
 impl Statement {
@@ -149,6 +152,7 @@ impl World {
         &mut self,
         warehouse: &str,
         text: &str,
+        user: &str,
     ) -> Result<String, ApiError> {
         let state = self.warehouses.get(warehouse).map(|w| w.state().to_owned());
         let state = state.ok_or_else(|| {
@@ -162,6 +166,8 @@ impl World {
             warehouse: warehouse.to_owned(),
             state: "PENDING",
             answer,
+            user: user.to_owned(),
+            submitted: self.now,
         };
         self.statements.insert(id.clone(), statement);
         if state == "RUNNING" {
