@@ -9,13 +9,15 @@ use serde_json::{Value, json};
 use crate::{plan, root};
 
 const TEMPLATE: &str = "infra/template.yaml";
+const OBSERVER: &str = "infra/observer.yaml";
 const MACHINE: &str = "infra/failover.asl.json";
 
 /// Every check runs, so that one problem does not hide another.
 pub(crate) fn run() -> Result<ExitCode, String> {
     let venv = root::venv()?;
-    let checks: [(&str, Result<(), String>); 5] = [
-        (TEMPLATE, template(&venv)),
+    let checks: [(&str, Result<(), String>); 6] = [
+        (TEMPLATE, template(&venv, TEMPLATE)),
+        (OBSERVER, template(&venv, OBSERVER)),
         (
             MACHINE,
             root::read(MACHINE).and_then(|text| machine(&venv, &text)),
@@ -48,8 +50,8 @@ fn succeeded(code: ExitCode) -> Result<(), String> {
     }
 }
 
-fn template(venv: &Venv) -> Result<(), String> {
-    cfn_lint(venv, &root::path().join(TEMPLATE))
+fn template(venv: &Venv, file: &str) -> Result<(), String> {
+    cfn_lint(venv, &root::path().join(file))
 }
 
 /// cfn-lint knows the states language, but only inside of a template: a throw-away one holds the definition.

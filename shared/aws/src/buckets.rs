@@ -1,5 +1,7 @@
 //! Marker objects in the data buckets of both sites' regions.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::{Region as SdkRegion, SdkConfig};
@@ -51,17 +53,26 @@ pub(crate) fn client(config: &SdkConfig, region: &Region) -> Client {
 #[derive(Clone)]
 pub struct Buckets {
     config: SdkConfig,
+    /// One for each region, made when first used: making one reads the trust store.
+    clients: Arc<Mutex<BTreeMap<Region, Client>>>,
 }
 
 impl Buckets {
     /// Clients are derived from this configuration.
     #[must_use]
-    pub const fn new(config: SdkConfig) -> Self {
-        Self { config }
+    pub fn new(config: SdkConfig) -> Self {
+        Self {
+            config,
+            clients: Arc::default(),
+        }
     }
 
     fn client(&self, region: &Region) -> Client {
-        client(&self.config, region)
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        clients
+            .entry(region.clone())
+            .or_insert_with(|| client(&self.config, region))
+            .clone()
     }
 
     /// A signed request for an object, for those who send it over a connection of their own. No network I/O, but for the

@@ -9,7 +9,7 @@ use recovery::site::SiteLabel;
 use recovery::verdict::Verdict;
 use serde_json::{Value, json};
 
-use crate::{CONTROL, DetectionError, OBSERVER, PageSays, StoreFails, World};
+use crate::{CONTROL, DetectionError, OBSERVER, PageSays, Start, StoreFails, World};
 
 /// The bucket of the primary's region.
 const PRIMARY_BUCKET: &str = "lake-one";
@@ -95,6 +95,23 @@ scenarios! {
 }
 
 impl Scenario {
+    /// What its world starts with.
+    #[must_use]
+    pub fn start(self) -> Start {
+        let mut start = Start::default();
+        // What is slow must not run into a time-out, which is something else.
+        if self == Self::BrownOut
+            && let Some(detection) = start
+                .plan
+                .get_mut("detection")
+                .and_then(Value::as_object_mut)
+        {
+            detection.insert("probe_timeout_seconds".to_owned(), json!(4));
+            detection.insert("latency_objective_ms".to_owned(), json!(500));
+        }
+        start
+    }
+
     /// Whether it is one that must be acted upon, if there is somewhere to go.
     #[must_use]
     pub fn is_disaster(self) -> bool {
@@ -114,7 +131,7 @@ impl Scenario {
                 let rule = if probe.is_multiple_of(4) {
                     unavailable("*")
                 } else {
-                    json!({"path": "*", "kind": "slow", "ms": 800})
+                    json!({"path": "*", "kind": "slow", "ms": 400})
                 };
                 world.fault(primary, rule).await
             }

@@ -3,7 +3,7 @@
 use aws::notices::Audience;
 use recovery::verdict::Verdict;
 
-use crate::{DetectionError, Scenario, Start, World};
+use crate::{DetectionError, Scenario, World};
 
 /// Probes before anything happens.
 const BEFORE: u32 = 2;
@@ -80,7 +80,7 @@ impl Row {
 /// # Errors
 /// It could not be played.
 pub async fn play(scenario: Scenario) -> Result<Row, DetectionError> {
-    let mut world = World::start(Start::default()).await?;
+    let mut world = World::start(scenario.start()).await?;
     for _ in 0..BEFORE {
         let verdict = world.round().await?.verdict;
         if verdict != Some(Verdict::Healthy) {

@@ -42,7 +42,7 @@ impl Default for Start {
         let detection = json!({
             "vantages": [CONTROL, OBSERVER],
             "policy": {"window": 5, "confirmations": 3, "grace_seconds": 120, "quorum": 2, "freshness_seconds": 180},
-            "probe_timeout_seconds": 1, "latency_objective_ms": 700, "interval_seconds": 60,
+            "probe_timeout_seconds": 2, "latency_objective_ms": 1500, "interval_seconds": 60,
             "probes": {
                 "sql_canary": {"warehouse": "Shared SQL", "rule": "Keep"},
                 "cluster_canary": {"names": ["etl"]},

@@ -96,8 +96,19 @@ impl Documents {
     /// When one cannot be read.
     pub fn read() -> Result<Self, DocumentError> {
         Ok(Self {
-            template: plain(serde_norway::from_str(&file("infra/template.yaml")?)?),
+            template: template(&file("infra/template.yaml")?)?,
             machine: serde_json::from_str(&file("infra/failover.asl.json")?)?,
+        })
+    }
+
+    /// The template of an observer. It has no machine.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn observer() -> Result<Self, DocumentError> {
+        Ok(Self {
+            template: template(&file("infra/observer.yaml")?)?,
+            machine: Value::Null,
         })
     }
 
@@ -165,6 +176,14 @@ impl Documents {
             })
             .collect()
     }
+}
+
+/// Reads a template; short forms such as `!Ref` are written out.
+///
+/// # Errors
+/// It is no YAML.
+pub fn template(text: &str) -> Result<Value, DocumentError> {
+    Ok(plain(serde_norway::from_str(text)?))
 }
 
 /// The entries of an object; none of anything else.

@@ -18,7 +18,7 @@ pub mod tasks;
 
 use std::fmt;
 
-pub use self::documents::{DocumentError, Documents, Function, Task, file};
+pub use self::documents::{DocumentError, Documents, Function, Task, file, template};
 
 /// One thing that breaks a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -136,6 +136,21 @@ def _alarm(name, properties, region):
     return name, {"Arn": found[0]["AlarmArn"]}
 
 
+def _composite_alarm(name, properties, region):
+    wanted = {key: value for key, value in properties.items() if key in ("AlarmRule", "AlarmDescription")}
+    client = clients.client("cloudwatch", region)
+    client.put_composite_alarm(AlarmName=name, AlarmActions=properties.get("AlarmActions", []), **wanted)
+    found = client.describe_alarms(AlarmNames=[name], AlarmTypes=["CompositeAlarm"])["CompositeAlarms"]
+    return name, {"Arn": found[0]["AlarmArn"]}
+
+
+def _dashboard(name, properties, region):
+    # moto takes any text; CloudWatch takes JSON only.
+    json.loads(properties["DashboardBody"])
+    clients.client("cloudwatch", region).put_dashboard(DashboardName=name, DashboardBody=properties["DashboardBody"])
+    return name, {}
+
+
 def _function_url(name, properties, region):
     function = properties["TargetFunctionArn"]
     function_name = function.split(":function:")[-1].split(":")[0]
@@ -184,6 +199,8 @@ MODELS = {
     "AWS::SQS::QueuePolicy": ("", _queue_policy),
     "AWS::S3::BucketPolicy": ("", _bucket_policy),
     "AWS::CloudWatch::Alarm": ("AlarmName", _alarm),
+    "AWS::CloudWatch::CompositeAlarm": ("AlarmName", _composite_alarm),
+    "AWS::CloudWatch::Dashboard": ("DashboardName", _dashboard),
     "AWS::Lambda::Url": ("", _function_url),
     "AWS::Lambda::EventInvokeConfig": ("", _event_invoke_config),
     "AWS::Lambda::Alias": ("", _alias),

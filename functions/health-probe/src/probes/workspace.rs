@@ -21,7 +21,7 @@ pub(crate) fn patient(workspace: &Workspace, detection: &Detection, pace: ProbeP
     let timeouts = Timeouts {
         connect: call,
         call,
-        total: pace.timeout,
+        total: pace.timeout.max(call + SLACK),
     };
     // The plan's times grow, or it would have been refused.
     workspace
@@ -29,12 +29,15 @@ pub(crate) fn patient(workspace: &Workspace, detection: &Detection, pace: ProbeP
         .unwrap_or_else(|_| workspace.clone())
 }
 
+/// By so much the whole may take longer than its one call: the call's own end, which says how it failed, must come first.
+const SLACK: Duration = Duration::from_millis(250);
+
 /// Patience for a probe that is one call.
 pub(crate) fn patient_once(workspace: &Workspace, pace: ProbePace) -> Workspace {
     let timeouts = Timeouts {
         connect: pace.timeout,
         call: pace.timeout,
-        total: pace.timeout,
+        total: pace.timeout + SLACK,
     };
     workspace
         .with_timeouts(timeouts)

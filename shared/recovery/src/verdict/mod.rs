@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod policy;
 pub mod probe;
 pub mod reading;
+pub mod replay;
 pub mod status;
 
 pub use case::{Case, CaseError, Expectation};

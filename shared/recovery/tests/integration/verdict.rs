@@ -5,6 +5,7 @@ mod command;
 mod fixtures;
 mod malformed;
 mod properties;
+mod replaying;
 mod rules;
 
 use std::fs;

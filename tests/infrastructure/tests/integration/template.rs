@@ -129,3 +129,75 @@ fn the_example_plan_is_accepted() {
         "lakehouse"
     );
 }
+
+/// An observer is a function like any other.
+#[test]
+fn an_observer_keeps_the_same_rules() {
+    type Rule = fn(&Documents) -> Vec<Violation>;
+    let rules: [(&str, Rule); 11] = [
+        ("role", functions::every_function_has_its_own_role),
+        (
+            "logs",
+            functions::every_function_has_a_log_group_with_retention,
+        ),
+        ("traces", functions::every_function_is_traced),
+        (
+            "log level",
+            functions::every_function_logs_as_the_parameter_says,
+        ),
+        ("timeout", functions::every_function_has_a_timeout),
+        (
+            "dead letters",
+            functions::every_started_function_has_a_dead_letter_queue,
+        ),
+        (
+            "schedule",
+            functions::every_schedule_says_how_old_its_event_may_be,
+        ),
+        ("policies", permissions::every_policy_is_written_out),
+        ("actions", permissions::no_action_is_a_wildcard),
+        ("resources", permissions::every_resource_is_named),
+        (
+            "events",
+            infrastructure::contract::every_event_is_understood,
+        ),
+    ];
+    let observer = Documents::observer().unwrap();
+    assert_eq!(observer.functions().len(), 1);
+    assert_eq!(observer.functions()[0].package, "health-probe");
+    for (name, rule) in rules {
+        assert_eq!(rule(&observer), [], "{name}");
+    }
+    assert_eq!(specific(&observer), []);
+}
+
+/// Both regions take in what AWS Health says: one hands it to the function, the other hands it on.
+#[test]
+fn what_aws_health_says_arrives() {
+    let pattern = json!({"source": ["aws.health"]});
+    let rule = |documents: &Documents, id: &str| {
+        let rule = documents.template["Resources"][id]["Properties"].clone();
+        assert_eq!(rule["EventPattern"], pattern, "{id}");
+        rule["Targets"][0].clone()
+    };
+    let stack = Documents::read().unwrap();
+    let target = rule(&stack, "HealthEventRule");
+    assert_eq!(
+        target["Arn"],
+        json!({"Fn::GetAtt": ["HealthProbeFunction", "Arn"]})
+    );
+    let permission = &stack.template["Resources"]["HealthEventPermission"]["Properties"];
+    assert_eq!(
+        permission["FunctionName"],
+        json!({"Ref": "HealthProbeFunction"})
+    );
+    let observer = Documents::observer().unwrap();
+    let target = rule(&observer, "HealthForwardingRule");
+    let bus = json!({"Fn::Sub": "arn:${AWS::Partition}:events:${ControlRegion}:${AWS::AccountId}:event-bus/default"});
+    assert_eq!(target["Arn"], bus);
+    let role = &observer.template["Resources"]["HealthForwardingRole"]["Properties"];
+    assert_eq!(
+        role["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"][0],
+        bus
+    );
+}

@@ -1,4 +1,7 @@
-//! `verdict DIR`: judges every case file of a directory and prints one JSON line for each.
+//! `verdict DIR`: judges every case file of a directory and prints one JSON line for each; `verdict --replay DIR`: judges stored
+//! signals under other settings.
+
+mod replay;
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,12 +14,18 @@ use serde::Serialize;
 
 /// Judges signal cases: one JSON line per `.json` file of DIR, in the order of names.
 ///
-/// The exit status is 0 only if every case is well formed and comes to the verdict it expects.
+/// The exit status is 0 only if every case is well formed and comes to the verdict it expects; with --replay only if no incident is
+/// missed or late and no alert false.
 #[derive(Parser)]
 #[command(name = "verdict", version)]
 struct Arguments {
-    /// Where the case files are.
+    /// Where the case files are; with --replay: `plan.json`, signals of the state bucket, and `incidents.json`
     dir: PathBuf,
+    /// Replays stored signals: which real incidents would be missed or late under these settings, which alerts false
+    #[arg(long)]
+    replay: bool,
+    #[command(flatten)]
+    settings: replay::Settings,
 }
 
 #[derive(Serialize)]
@@ -33,11 +42,13 @@ struct Line<'a> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(
-        &arguments.dir,
-        &mut io::stdout().lock(),
-        &mut io::stderr().lock(),
-    ) {
+    let mut out = io::stdout().lock();
+    let result = if arguments.replay {
+        replay::run(&arguments.dir, arguments.settings, &mut out)
+    } else {
+        run(&arguments.dir, &mut out, &mut io::stderr().lock())
+    };
+    match result {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
