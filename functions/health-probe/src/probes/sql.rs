@@ -25,8 +25,9 @@ const WAREHOUSES: Collection<'static> = Collection {
     query: &[],
 };
 
-/// The warehouses of a site: listed once, however many statements there are.
-pub(crate) type Warehouses = OnceCell<Vec<Object>>;
+/// The warehouses of a site, or why they could not be listed: asked once, however many statements there are. A site that does not
+/// answer costs all of them together one time-out.
+pub(crate) type Warehouses = OnceCell<Result<Vec<Object>, Error>>;
 
 /// What a statement needs.
 struct Wanted<'a> {
@@ -94,10 +95,11 @@ async fn execute(
     now: Timestamp,
 ) -> Result<Result<Option<String>, Outcome>, Error> {
     let start = Instant::now();
-    let writer = workspace.verified().await?;
     let listed = warehouses
-        .get_or_try_init(|| workspace.collection(&WAREHOUSES))
-        .await?;
+        .get_or_init(|| workspace.collection(&WAREHOUSES))
+        .await
+        .as_ref()
+        .map_err(Clone::clone)?;
     let mut named = listed
         .iter()
         .filter(|one| text(one, "name") == wanted.warehouse);
@@ -114,6 +116,8 @@ async fn execute(
         WarehouseUse::Use | WarehouseUse::IfOthersDo => false,
         WarehouseUse::Start => true,
     };
+    // Who asks for the workspace's identity waits for others who do; so only who needs it asks.
+    let writer = workspace.verified().await?;
     let statement = Statement {
         sql: wanted.sql.to_owned(),
         warehouse: id,
@@ -135,9 +139,11 @@ async fn others_use(
     warehouse: &WarehouseId,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let own = workspace
-        .identity()
-        .map_or("", |identity| identity.user_name.as_str());
+    // Without knowing who one is, one's own queries look like those of others.
+    workspace.verified().await?;
+    let Some(own) = workspace.identity().map(|own| own.user_name.as_str()) else {
+        return Ok(false);
+    };
     let queries = workspace.queries_since(warehouse, now - IN_USE).await?;
     Ok(queries.iter().any(|query| text(query, "user_name") != own))
 }

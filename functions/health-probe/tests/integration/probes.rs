@@ -226,7 +226,7 @@ async fn a_dark_site_is_a_timeout_for_every_probe_and_holds_up_no_other() {
     let began = std::time::Instant::now();
     world.round().await.unwrap();
     // Two vantages, one after the other, each as patient as its slowest call: not the sum of all probes.
-    assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+    assert!(began.elapsed().as_secs() < 9, "{:?}", began.elapsed());
     for probe in [
         "sign-in",
         "control-plane-api",
