@@ -174,11 +174,11 @@ async fn start(
     let target = known.state.active_site.other();
     let found = blocks(known.state, target, known.standby, now);
     let id = &incident.id;
-    // Evidence first: people should hear of the incident even if the start fails.
+    // Evidence first: people should hear of the incident even if the start fails. Nor does the start wait for them to hear.
     let told = tell(known, id, EVIDENCE, |stored| {
         message::opened(known.plan, stored, &found)
     })
-    .await?;
+    .await;
     if found.is_empty() {
         executions
             .start(id, &json!({"mode": "failover", "incident": id}))
@@ -188,6 +188,7 @@ async fn start(
             stored.started_at.get_or_insert(now);
         })
         .await?;
+        told?;
         return Ok(Followed {
             done: Some(format!("{id} started a run")),
             open: Some(id.clone()),
@@ -199,7 +200,7 @@ async fn start(
         stored.blocked.clone_from(&reasons)
     })
     .await?;
-    tell_blocks(known, id, &found, told).await?;
+    tell_blocks(known, id, &found, told?).await?;
     Ok(Followed {
         done: Some(format!("{id}: {}", reasons.join("; "))),
         open: Some(id.clone()),

@@ -1,5 +1,7 @@
-use aws::notices::Audience;
+use aws::Failure;
+use aws::notices::{Audience, Forms, Notice, Notices};
 use aws::store::Store;
+use recovery::failure::FailureName;
 use recovery::incident::CurrentIncident;
 use recovery::site::{RunId, SiteLabel};
 use recovery::state::{Hold, State};
@@ -15,6 +17,24 @@ fn told(world: &detection::World, audience: Audience) -> Vec<String> {
     let to = sent.into_iter().filter(|n| n.audience == audience);
     to.map(|n| format!("{}\n{}", n.subject, n.message))
         .collect()
+}
+
+/// SNS is down.
+struct Mute;
+
+#[async_trait::async_trait]
+impl Notices for Mute {
+    async fn publish(&self, _: Notice) -> Result<(), Failure> {
+        Err(Failure::new(FailureName::Transient, "sns is down"))
+    }
+
+    async fn publish_in_forms(&self, notice: Notice, _: Forms) -> Result<(), Failure> {
+        self.publish(notice).await
+    }
+
+    async fn listeners(&self, _: Audience) -> Result<Vec<String>, Failure> {
+        Ok(vec![])
+    }
 }
 
 async fn state(world: &detection::World, change: impl FnOnce(&mut State)) {
@@ -72,6 +92,33 @@ async fn one_incident_one_run_one_word_to_the_managers_and_one_page() {
     assert!(pages[1].contains("Healthy again"), "{pages:?}");
     world.round().await.unwrap();
     assert_eq!(world.notices.sent().len(), 4, "and no more words");
+}
+
+#[tokio::test]
+async fn a_run_starts_although_nobody_can_be_told_and_they_are_told_later() {
+    let mut world = small(|_| ()).await;
+    moved(&world, PRIMARY, NOWHERE).await;
+    let speaks = std::mem::replace(
+        &mut world.vantages[0].prober.ports.notices,
+        std::sync::Arc::new(Mute),
+    );
+    for _ in 0..2 {
+        world.round().await.unwrap();
+    }
+    assert!(
+        world
+            .round()
+            .await
+            .unwrap_err()
+            .to_string()
+            .contains("sns is down")
+    );
+    assert_eq!(world.executions.started().len(), 1);
+    world.vantages[0].prober.ports.notices = speaks;
+    world.round().await.unwrap();
+    assert_eq!(told(&world, Audience::Managers).len(), 1);
+    assert_eq!(told(&world, Audience::Escalation).len(), 1);
+    assert_eq!(world.executions.started().len(), 1);
 }
 
 #[tokio::test]

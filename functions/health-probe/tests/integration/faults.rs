@@ -122,7 +122,15 @@ async fn two_at_once_open_one_incident_and_tell_once() {
         let mut world = before_the_verdict().await;
         let (faulty, _) = put(&mut world, Fault::Yields(turns), usize::MAX);
         let vantage = &world.vantages[0];
-        let (one, two) = tokio::join!(world.probe(vantage), world.probe(vantage));
+        // The second one comes in somewhere in the middle of the first, a second later or at the same moment.
+        let second = async {
+            for _ in 0..turns * 3 {
+                tokio::task::yield_now().await;
+            }
+            world.later(i64::from(turns % 2 == 0));
+            world.probe(vantage).await
+        };
+        let (one, two) = tokio::join!(world.probe(vantage), second);
         one.unwrap();
         two.unwrap();
         world.round().await.unwrap();
