@@ -163,11 +163,11 @@ struct Pace {
 /// slower steps waste the rate, faster ones are refused more often.
 const RECOVERY: Duration = Duration::from_secs(10);
 /// The first steps of recovery feel for the limit; after so many of them it is far away, and each step is twice the one before.
-const STEP: f64 = 0.005;
-const SMALL_STEPS: i32 = 6;
+const STEP: f64 = 0.003;
+const SMALL_STEPS: i32 = 8;
 const LARGEST_STEP: f64 = 0.5;
 /// A refusal slows the pace down by this; one that comes soon after another by more, since the pace is far off then.
-const SLOWER: f64 = 0.97;
+const SLOWER: f64 = 0.98;
 const MUCH_SLOWER: f64 = 0.85;
 /// The pace never falls below this part of our share: somebody else's flood must not end a fence.
 const SLOWEST: f64 = 0.1;

@@ -71,6 +71,8 @@ pub struct Requests {
     pub ours_refused: usize,
     /// Somebody else's that were accepted.
     pub others_accepted: usize,
+    /// From the first of our pauses to the last, real milliseconds.
+    pub pausing_ms: i64,
 }
 
 impl Requests {
@@ -80,6 +82,7 @@ impl Requests {
     /// If the file cannot be read.
     pub fn read(recording: &Path) -> Result<Self, Trouble> {
         let mut counts = Self::default();
+        let mut pauses = Vec::new();
         for line in BufReader::new(std::fs::File::open(recording)?).lines() {
             let line: Value = serde_json::from_str(&line?).unwrap_or_default();
             let status = line.get("status").and_then(Value::as_u64);
@@ -90,8 +93,13 @@ impl Requests {
             } else {
                 counts.ours += 1;
                 counts.ours_refused += usize::from(refused);
+                if job.is_some() {
+                    pauses.extend(line.get("_at_ms").and_then(Value::as_i64));
+                }
             }
         }
+        let (first, last) = (pauses.iter().min(), pauses.iter().max());
+        counts.pausing_ms = last.zip(first).map_or(0, |(last, first)| last - first);
         Ok(counts)
     }
 }

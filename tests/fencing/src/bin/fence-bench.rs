@@ -82,6 +82,9 @@ async fn bench(arguments: &Arguments) -> Result<(), Trouble> {
     println!("rate left to us               {rate:.2} updates a second");
     println!("that needs                    {needed:.0} s of the platform's time");
     println!("taken, readings included      {taken:.0} s");
+    let pausing = requests.pausing_ms as f64 / 1000.0 * arguments.scale;
+    println!("of it from first to last pause {pausing:.0} s");
+    println!("efficiency of the pauses      {:.3}", needed / pausing);
     println!("efficiency of the pass        {:.3}", needed / taken);
     println!("our requests                  {}", requests.ours);
     println!(
