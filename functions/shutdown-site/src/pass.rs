@@ -29,6 +29,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(8);
 /// A site that has much to do is read again after this long, while the acts go on.
 const ROUND: Duration = Duration::from_secs(20);
+/// The acts go on for so many times as long as the last round took without them, before the site is read again: what is between two
+/// rounds is time that the rate is not used.
+const ACTS_TO_READINGS: u32 = 3;
 
 /// What a pass found at its end.
 #[derive(Clone, Debug)]
@@ -157,6 +160,7 @@ impl<'a> Pass<'a> {
         };
         let mut is_whole = jobs.len() == self.plan.kinds.len();
         let mut unfenceable_told = false;
+        let mut took = Duration::ZERO;
         loop {
             let live = still_live(&reading, &self.plan.kinds);
             self.records
@@ -173,11 +177,17 @@ impl<'a> Pass<'a> {
             if is_whole && (self.invocation.is_over() || began.elapsed() >= patience) {
                 return Ok(Found::Live(live));
             }
-            let wait = if is_whole { ROUND } else { Duration::ZERO };
+            let wait = if is_whole {
+                self.scaled(ROUND).max(took * ACTS_TO_READINGS)
+            } else {
+                Duration::ZERO
+            };
+            let round_began = Instant::now();
             let round = self
                 .round(workspace, &writer, &reading, wait)
                 .boxed_local()
                 .await?;
+            took = round_began.elapsed().saturating_sub(wait);
             reading = match round {
                 Ok(inventory) => inventory,
                 Err(end) => return end,
@@ -221,8 +231,8 @@ impl<'a> Pass<'a> {
         };
         let next = async {
             tokio::select! {
-                () = tokio::time::sleep(self.scaled(wait)) => {}
-                () = done.notified() => tokio::time::sleep(self.scaled(LOOK_AGAIN.min(wait))).await,
+                () = tokio::time::sleep(wait) => {}
+                () = done.notified() => tokio::time::sleep(self.scaled(LOOK_AGAIN).min(wait)).await,
             }
             let next = self.read(workspace, &self.plan.kinds).await;
             stop.store(true, Ordering::Relaxed);
