@@ -179,3 +179,26 @@ fn tables() -> DataSet {
         expected_interval_seconds: None,
     })
 }
+
+/// A person in a browser has this long. The plan's rules allow 2,000 looks at the decision, and this plan looks each second.
+pub const INTERACTIVE: Seconds = Seconds(1800);
+
+/// Lets the plan wait for a person in a browser, who is not reminded.
+pub const fn wait_for_a_person(plan: &mut Plan) {
+    plan.approval.expires_after_seconds = INTERACTIVE;
+    plan.approval.remind_every_seconds = INTERACTIVE;
+    plan.approval.escalate_after_seconds = INTERACTIVE;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_plan_of_a_drill_with_a_person_is_a_plan() {
+        let mut plan = for_scenario(Scenario::Failover, Some("bi"));
+        wait_for_a_person(&mut plan);
+        let text = serde_json::to_vec(&plan).unwrap();
+        assert!(Plan::parse(&text).is_ok(), "{:?}", Plan::parse(&text));
+    }
+}

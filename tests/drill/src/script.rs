@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use local_cloud::{Execution, ExecutionStatus};
 use recovery::baseline::BaselinePointer;
-use recovery::plan::Seconds;
 use recovery::replication::ReplicationStatus;
 use recovery::run::{Outcome, RunDocument};
 use recovery::signals::Signals;
@@ -46,9 +45,7 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
     let standby = estate.secondary.to_json();
     let mut plan = plan::for_scenario(options.scenario, live::any_warehouse(&original).as_deref());
     if options.interactive {
-        plan.approval.expires_after_seconds = INTERACTIVE;
-        plan.approval.remind_every_seconds = INTERACTIVE;
-        plan.approval.escalate_after_seconds = INTERACTIVE;
+        plan::wait_for_a_person(&mut plan);
     }
     progress.say(
         "starting two simulated workspaces and the local cloud, deploying infra/template.yaml",
@@ -109,8 +106,6 @@ async fn leaked(world: &World) -> Result<(Vec<Secret>, Vec<String>), DrillError>
     Ok((secrets, found))
 }
 
-/// A person in a browser has this long.
-const INTERACTIVE: Seconds = Seconds(3600);
 /// An execution in which nobody is waited for ends within this.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
@@ -250,7 +245,7 @@ impl Drill<'_> {
         let told_ref = &mut told;
         let decided_ref = &mut decided;
         let patience = match self.options.interactive {
-            true => PATIENCE + INTERACTIVE.duration(),
+            true => PATIENCE + plan::INTERACTIVE.duration(),
             false => PATIENCE,
         };
         let end = std::time::Instant::now() + patience;
