@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use drill::way_back::differences;
 use fencing::{Pace, Site, judge};
+use recovery::run::Mode;
+use recovery::site::{RunId, RunToken};
 use serde_json::json;
 
 use crate::estate::small;
@@ -35,8 +38,34 @@ async fn two_passes_at_once_fence_the_site_once() {
     site.stop().await;
 }
 
+/// Waits until a request of a pass hangs, takes its right away, and lets the request go when the pass must have noticed. What
+/// changed at the site from then on was done by a zombie.
+async fn changed_by_zombie(
+    site: &Site,
+    path: &str,
+    pass: impl Future<Output = ()>,
+    right_is_lost: impl Future<Output = ()>,
+    noticed_after: Duration,
+) -> Vec<String> {
+    let hang = json!({"path": path, "kind": "hang"});
+    site.control("faults", &hang).await.unwrap();
+    let operator = async {
+        while site.met().await.unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        right_is_lost.await;
+        tokio::time::sleep(noticed_after).await;
+        let then = site.inventory().await.unwrap();
+        site.no_more_faults().await.unwrap();
+        then
+    };
+    let ((), then) = tokio::join!(pass, operator);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    differences(&then, &site.inventory().await.unwrap())
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pass_that_hangs_while_its_fence_is_lifted_pauses_nothing_afterwards() {
+async fn a_pass_that_hangs_while_its_fence_is_lifted_does_nothing_any_more() {
     // At its reading, at a pause of a job, at the end of a run.
     for path in [
         "/api/2.2/jobs/list",
@@ -44,39 +73,51 @@ async fn a_pass_that_hangs_while_its_fence_is_lifted_pauses_nothing_afterwards()
         "/api/2.2/jobs/runs/cancel",
     ] {
         let site = Site::start(small(), Pace::QUICK).await.unwrap();
-        let record = site.learn().await.unwrap();
-        let before = site.inventory().await.unwrap();
         site.raise().await.unwrap();
-        site.control("faults", &json!({"path": path, "kind": "hang"}))
-            .await
-            .unwrap();
-        let zombie = site.fence_once();
-        let operator = async {
-            while site.met().await.unwrap() == 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            // The pass is believed dead; the fence is lifted and the site restored, while the request still hangs.
+        let pass = async {
+            site.fence_once().await.unwrap();
+        };
+        let lifted = async {
+            // It is believed dead.
             site.later(61);
             site.lift().await.unwrap();
-            site.no_more_faults().await.unwrap();
-            site.order_reset(&record).await.unwrap();
-            site.restore_once().await.unwrap();
         };
-        let (_, ()) = tokio::join!(zombie, operator);
-        // What the zombie did before it noticed is put right by a reset that is not over yet; after it has noticed it does nothing.
-        if site.state().await.unwrap().reset.is_none() {
-            site.order_reset(&record).await.unwrap();
-        }
-        site.restore_once().await.unwrap();
-        assert!(site.state().await.unwrap().reset.is_none());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(
-            judge::once_restored(&site, &before).await.unwrap(),
-            Vec::<String>::new(),
-            "{path}"
-        );
+        let seconds = Duration::from_secs(6);
+        let changed = changed_by_zombie(&site, path, pass, lifted, seconds).await;
+        assert_eq!(changed, Vec::<String>::new(), "{path}");
         site.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reset_that_hangs_while_a_run_begins_does_nothing_any_more() {
+    let site = Site::start(small(), Pace::QUICK).await.unwrap();
+    let record = site.learn().await.unwrap();
+    site.raise().await.unwrap();
+    site.fence_once().await.unwrap();
+    assert!(site.is_verified().await.unwrap());
+    site.lift().await.unwrap();
+    site.order_reset(&record).await.unwrap();
+    let pass = async {
+        site.restore_once().await.unwrap();
+    };
+    let run_begins = async {
+        let (run, token) = (RunId::new("run-2"), RunToken::new("token"));
+        let now = site.ports.now();
+        let taken = site
+            .ports
+            .change_state(|state| state.take_lock(&run, &token, Mode::Failover, now));
+        taken.await.unwrap();
+    };
+    let path = "/api/2.2/jobs/update";
+    let seconds = Duration::from_secs(11);
+    let changed = changed_by_zombie(&site, path, pass, run_begins, seconds).await;
+    assert_eq!(changed, Vec::<String>::new());
+    assert!(
+        site.state().await.unwrap().reset.is_none(),
+        "the run ended the order"
+    );
+    site.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
