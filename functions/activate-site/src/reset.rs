@@ -13,7 +13,7 @@ use recovery::fence::still_live;
 use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
-use recovery::reset::{Reset, phases};
+use recovery::reset::{Reset, gone, phases};
 use recovery::state::Refusal;
 use sites::{Depth, Purpose, Role, connect, failure_at, read_inventory};
 
@@ -29,6 +29,8 @@ const GRACE: Duration = Duration::from_secs(8);
 enum End {
     /// A reading shows no difference. With the runs that are active there.
     AsRecorded(Vec<Subject>),
+    /// All is done that can be, but these are no longer there.
+    Gone(Vec<Subject>),
     /// These differ still; none if time was up before that was known.
     Differs(Vec<Subject>),
 }
@@ -51,6 +53,11 @@ pub(crate) async fn work_off(
             tell(ports, &order, &[], runs).await?;
             end(ports, &order, true).await?;
             Ok(format!("the {} site is as it was recorded", order.site))
+        }
+        Ok(End::Gone(gone)) => {
+            tell(ports, &order, &gone, &[]).await?;
+            end(ports, &order, false).await?;
+            Ok(format!("{} objects of the record are gone", gone.len()))
         }
         Ok(End::Differs(left)) if is_late(ports, plan, &order) => {
             tell(ports, &order, &left, &[]).await?;
@@ -127,6 +134,10 @@ async fn until_as_recorded(
         effort.list(&whole).await?;
         effort.verify(&site, &whole).await?;
         if whole.is_done() {
+            let gone = gone(&kinds, record, &site);
+            if !gone.is_empty() {
+                return Ok(End::Gone(gone));
+            }
             let live = still_live(&site, &kinds).into_iter();
             return Ok(End::AsRecorded(live.filter(|s| s.kind == "run").collect()));
         }
@@ -177,7 +188,7 @@ async fn tell(
         "The {site} site {result}.\nOrdered by {} at {}: {}\n",
         order.who, order.ordered_at, order.why
     );
-    list(&mut message, "Still differ", left);
+    list(&mut message, "Still differ, or are gone", left);
     list(&mut message, "Runs that go on there", runs);
     let _ = write!(message, "\nLedger: runs/{}/ledger/Reset/\n", order.id);
     ports

@@ -1,10 +1,14 @@
 //! Bringing a site back to what was recorded of it: the active one after an abandoned run, a standby into its posture. An order
 //! of an operator, worked off until a reading shows that nothing differs.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::activation::Phase;
+use crate::inventory::{Inventory, Resource, Subject};
+use crate::kind::{DrMode, Kind};
 use crate::site::{ContentDigest, RunId, SiteLabel};
 use crate::state::{Pass, Refusal, State};
 
@@ -55,6 +59,23 @@ pub const fn phases(site_is_active: bool) -> [Phase; 4] {
             Phase::Pools,
         ]
     }
+}
+
+/// What the record has live and the site no longer holds: nothing can bring it back but a person.
+#[must_use]
+pub fn gone(kinds: &[Kind], record: &Inventory, site: &Inventory) -> Vec<Subject> {
+    let there: BTreeSet<(Kind, &str)> = site
+        .resources
+        .iter()
+        .map(|r| (r.kind, r.id.as_str()))
+        .collect();
+    record
+        .resources
+        .iter()
+        .filter(|r| kinds.contains(&r.kind) && r.mode() == DrMode::ActivePassive && r.is_live())
+        .filter(|r| !there.contains(&(r.kind, r.id.as_str())))
+        .map(Resource::subject)
+        .collect()
 }
 
 impl State {
