@@ -14,6 +14,7 @@ use recovery::plan::Plan;
 use recovery::replication::ReplicationStatus;
 use recovery::run::{Evidence, Mode, RUN_FORMAT, ResumeAt, RunDocument, Stage};
 use recovery::site::{RunId, RunToken, SiteLabel};
+use recovery::users::{Move, UsersNotice};
 use recovery::verdict::judge;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -48,7 +49,7 @@ pub struct Answer {
     pub resume_at: ResumeAt,
     /// Seconds between two looks.
     pub waits: Waits,
-    /// What the users are told.
+    /// What the users are told before the target is touched.
     pub notice: UsersNotice,
 }
 
@@ -59,15 +60,6 @@ pub struct Waits {
     approval: u32,
     fence: u32,
     activation: u32,
-}
-
-/// What the users are told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct UsersNotice {
-    started_subject: String,
-    started_message: String,
-    finished_subject: String,
-    finished_message: String,
 }
 
 /// Begins or resumes.
@@ -411,14 +403,6 @@ async fn resume(
 }
 
 fn answer(plan: &Plan, run: &RunDocument, fence_stands: bool) -> Answer {
-    let url = run
-        .evidence
-        .workspace_urls
-        .get(&run.target)
-        .map_or("", String::as_str);
-    let subject = |what: &str| {
-        aws::notices::subject_line(&format!("[{}] Databricks workspace: {what}", plan.name))
-    };
     Answer {
         run: run.run.clone(),
         token: run.token.clone(),
@@ -429,23 +413,13 @@ fn answer(plan: &Plan, run: &RunDocument, fence_stands: bool) -> Answer {
             fence: plan.fence.poll_seconds.0,
             activation: plan.activation.poll_seconds.0,
         },
-        notice: UsersNotice {
-            started_subject: subject("moving to the standby site"),
-            started_message: format!(
-                "The Databricks workspace in {} is being replaced by its standby in {}.\n\
-                 Jobs, warehouses and clusters start there as they ran before. You will get another message when it is done.\n\
-                 What you create at the standby meanwhile is not copied home by itself.\n",
-                plan.sites.get(run.from).region,
-                plan.sites.get(run.target).region,
-            ),
-            finished_subject: subject("moved to the standby site"),
-            finished_message: format!(
-                "Please use {url} from now on.\nIt has taken over from the workspace in {}. Tools that follow the SSM parameter {} need no change.\n\
-                 What you create there is not copied home by itself.\n",
-                plan.sites.get(run.from).region,
-                keys::active_workspace_url(&plan.name),
-            ),
-        },
+        notice: Move {
+            plan,
+            from: run.from,
+            target: run.target,
+            urls: &run.evidence.workspace_urls,
+        }
+        .started(),
     }
 }
 

@@ -1,12 +1,20 @@
-//! The commit; then the pointers and workspace URLs in SSM of both sites' regions and the control region.
+//! The commit, and the routes of S3 access points right after it; then the pointers and workspace URLs in SSM of both sites'
+//! regions and the control region, and the news for machines and users.
 
-use aws::{Failure, Invocation, Ports};
+mod routes;
+
+use std::collections::BTreeMap;
+
+use aws::access_points::AccessPoints;
+use aws::site_news::ActiveSite;
+use aws::{Failure, Invocation, Ports, keys};
 use recovery::failure::FailureName;
 use recovery::kind::Kind;
 use recovery::ledger::{Entry, EntryStatus};
 use recovery::plan::Plan;
 use recovery::run::{RunDocument, Stage};
 use recovery::site::{RunId, RunToken};
+use recovery::users::{Move, UsersNotice};
 use serde::{Deserialize, Serialize};
 use sites::{
     Depth, Pointers, Purpose, Role, assert_pointers, connect_to, failure_at, read_inventory,
@@ -49,6 +57,9 @@ pub struct Answer {
     pub answer: Switched,
     /// In words.
     pub reason: String,
+    /// What the users are told, once everything is switched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notice: Option<UsersNotice>,
 }
 
 /// One phase.
@@ -58,17 +69,24 @@ pub struct Answer {
 pub async fn handle(
     event: Event,
     ports: &Ports,
+    points: &dyn AccessPoints,
     invocation: &Invocation,
 ) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
     ports.require_lock(&event.run, &event.token).await?;
     match event.phase {
-        Phase::Commit => commit(ports, &event).await,
-        Phase::Endpoints => endpoints(ports, &plan, &event, invocation).await,
+        Phase::Commit => commit(ports, points, &plan, &event, invocation).await,
+        Phase::Endpoints => endpoints(ports, points, &plan, &event, invocation).await,
     }
 }
 
-async fn commit(ports: &Ports, event: &Event) -> Result<Answer, Failure> {
+async fn commit(
+    ports: &Ports,
+    points: &dyn AccessPoints,
+    plan: &Plan,
+    event: &Event,
+    invocation: &Invocation,
+) -> Result<Answer, Failure> {
     let run = ports.enter(&event.run, &event.token, Stage::Commit).await?;
     if !run.is_finished(Stage::Validation) {
         return Err(Failure::internal(format!(
@@ -87,14 +105,33 @@ async fn commit(ports: &Ports, event: &Event) -> Result<Answer, Failure> {
             d.finish(Stage::Commit, now);
         })
         .await?;
+    // Jobs read through the access points, so their routes come before the schedules. What S3 refuses holds up nothing: it is
+    // tried again with the endpoints.
+    let open = routes::flip(ports, points, plan, &run, event, invocation).await?;
     Ok(Answer {
         answer: Switched::Committed,
-        reason: format!("the {} site is active since {}", run.target, done.at),
+        reason: with_open_routes(
+            format!("the {} site is active since {}", run.target, done.at),
+            &open,
+        ),
+        notice: None,
     })
+}
+
+fn with_open_routes(reason: String, open: &[String]) -> String {
+    if open.is_empty() {
+        reason
+    } else {
+        format!(
+            "{reason}; ACCESS POINTS DO NOT LEAD THERE YET: {}",
+            open.join("; ")
+        )
+    }
 }
 
 async fn endpoints(
     ports: &Ports,
+    points: &dyn AccessPoints,
     plan: &Plan,
     event: &Event,
     invocation: &Invocation,
@@ -109,7 +146,7 @@ async fn endpoints(
         )));
     }
     let mut pointers = Pointers::new(plan, run.target, &run.evidence.workspace_urls);
-    add_warehouses(ports, plan, &run, &mut pointers).await?;
+    let warehouses = add_warehouses(ports, plan, &run, &mut pointers).await?;
     let results = assert_pointers(
         ports,
         plan,
@@ -140,6 +177,20 @@ async fn endpoints(
             status,
         });
     }
+    let open = routes::flip(ports, points, plan, &run, event, invocation).await?;
+    let told = announce(ports, &run).await;
+    entries.push(Entry {
+        subject: None,
+        act: "event Active Site Changed".to_owned(),
+        at: ports.now(),
+        attempts: 1,
+        status: match &told {
+            Ok(()) => EntryStatus::Acknowledged,
+            Err(failure) => EntryStatus::Failed {
+                error: failure.to_string(),
+            },
+        },
+    });
     ports
         .add_to_ledger(
             &run.run,
@@ -152,32 +203,63 @@ async fn endpoints(
     ports
         .finish(&event.run, &event.token, Stage::Endpoints)
         .await?;
+    let mut reason = format!(
+        "the {} site took over; every stage was done and read back",
+        run.target
+    );
+    if !missing.is_empty() {
+        reason.push_str(&format!(
+            " (the pointers in {} follow when that region answers)",
+            missing.join(", ")
+        ));
+    }
+    // Everything is switched all the same: machines that listen must be told by hand.
+    if let Err(failure) = &told {
+        reason.push_str(&format!("; MACHINES WERE NOT TOLD: {failure}"));
+    }
+    let follow = [
+        keys::active_site(&plan.name),
+        keys::active_workspace_url(&plan.name),
+        keys::active_warehouse(&plan.name, "WAREHOUSE"),
+    ];
+    let step = Move {
+        plan,
+        from: run.from,
+        target: run.target,
+        urls: &run.evidence.workspace_urls,
+    };
     Ok(Answer {
         answer: Switched::Switched,
-        reason: if missing.is_empty() {
-            format!(
-                "the {} site took over; every stage was done and read back",
-                run.target
-            )
-        } else {
-            format!(
-                "the {} site took over; every stage was done and read back (the pointers in {} follow when that region answers)",
-                run.target,
-                missing.join(", ")
-            )
-        },
+        reason: with_open_routes(reason, &open),
+        notice: Some(step.finished(&follow, &warehouses)),
     })
 }
 
-/// The baseline's warehouses as they are called at the target.
+/// Tells machines which site is active. Called after the pointers say so.
+async fn announce(ports: &Ports, run: &RunDocument) -> Result<(), Failure> {
+    let news = ActiveSite {
+        plan: run.plan.clone(),
+        run: run.run.clone(),
+        mode: run.mode,
+        from: run.from,
+        to: run.target,
+        epoch: ports.state().await?.epoch,
+        committed_at: run.committed_at,
+        workspace_url: sites::frozen_url(run, run.target)?.to_string(),
+    };
+    ports.announce_active_site(&news).await
+}
+
+/// The baseline's warehouses as they are called at the target: their HTTP paths by name.
 async fn add_warehouses(
     ports: &Ports,
     plan: &Plan,
     run: &RunDocument,
     pointers: &mut Pointers,
-) -> Result<(), Failure> {
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut paths = BTreeMap::new();
     if !plan.kinds.contains(&Kind::Warehouse) {
-        return Ok(());
+        return Ok(paths);
     }
     let baseline = ports.baseline(&run.evidence.baseline.digest).await?;
     let workspace = connect_to(
@@ -204,8 +286,9 @@ async fn add_warehouses(
             .get(&(Kind::Warehouse, warehouse.key.as_str()))
             .map(Vec::as_slice)
         {
-            pointers.add_warehouse(plan, &warehouse.name, &twin.id);
+            let path = pointers.add_warehouse(plan, &warehouse.name, &twin.id);
+            paths.insert(warehouse.name.clone(), path);
         }
     }
-    Ok(())
+    Ok(paths)
 }

@@ -89,6 +89,12 @@ pub fn fence_news(run: &RunId, site: SiteLabel) -> String {
     of_run(run, &format!("fence/{site}-told.json"))
 }
 
+/// Whether machines were told that a run changed the active site.
+#[must_use]
+pub fn active_site_told(run: &RunId) -> String {
+    of_run(run, "active-site-told.json")
+}
+
 /// The newest request of a question of a run.
 #[must_use]
 pub fn request(run: &RunId, question: &Question) -> String {

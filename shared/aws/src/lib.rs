@@ -1,5 +1,6 @@
 //! Ports of the functions and their AWS adapters. Each port has an in-memory twin, so a handler is tested without AWS.
 
+pub mod access_points;
 pub mod approvals;
 pub mod asking;
 pub mod buckets;
@@ -18,6 +19,7 @@ pub mod notices;
 pub mod parameters;
 pub mod ports;
 pub mod serve;
+pub mod site_news;
 pub mod store;
 
 pub use environment::Environment;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws_fence::PolicyReading;
 use crate::inventory::{Inventory, Subject};
 use crate::kind::Object;
+use crate::routes::{Route, RoutesReading};
 use crate::site::{RunId, SiteLabel};
 
 /// The version of a ledger document.
@@ -53,6 +54,19 @@ impl Verified {
     ) -> Option<Self> {
         let later = attempted_at.is_none_or(|attempt| reading.began() >= attempt);
         (later && holds(reading)).then_some(Self {
+            read_at: reading.began(),
+        })
+    }
+
+    /// The proof that an access point has these routes, in a reading that began after the attempt.
+    #[must_use]
+    pub fn by_routes(
+        reading: &RoutesReading,
+        attempted_at: Option<Timestamp>,
+        wanted: &[Route],
+    ) -> Option<Self> {
+        let later = attempted_at.is_none_or(|attempt| reading.began() >= attempt);
+        (later && reading.says(wanted)).then_some(Self {
             read_at: reading.began(),
         })
     }

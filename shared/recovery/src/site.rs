@@ -108,6 +108,10 @@ text_newtype! {
     GroupName
 }
 text_newtype! {
+    /// An S3 Multi-Region Access Point: `arn:aws:s3::123456789012:accesspoint/example.mrap`.
+    AccessPointArn
+}
+text_newtype! {
     /// An IAM role: `arn:aws:iam::123456789012:role/path/name`.
     RoleArn
 }
@@ -160,6 +164,48 @@ impl RoleArn {
     #[must_use]
     pub fn partition(&self) -> &str {
         self.0.split(':').nth(1).unwrap_or_default()
+    }
+}
+
+impl AccessPointArn {
+    /// Whether it is the ARN of one access point.
+    ///
+    /// # Errors
+    /// What it is instead.
+    pub fn check(&self) -> Result<(), String> {
+        let parts: Vec<&str> = self.0.splitn(6, ':').collect();
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+        let fits = match parts.as_slice() {
+            ["arn", partition, "s3", "", account, resource] => {
+                partition.starts_with("aws")
+                    && account.len() == 12
+                    && account.chars().all(|c| c.is_ascii_digit())
+                    && resource
+                        .strip_prefix("accesspoint/")
+                        .is_some_and(|alias| alias.ends_with(".mrap") && alias.chars().all(plain))
+            }
+            _ => false,
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(format!(
+                "is {:?}; allowed is the ARN of a Multi-Region Access Point with its alias, such as arn:aws:s3::123456789012:accesspoint/example.mrap",
+                self.0
+            ))
+        }
+    }
+
+    /// The account that owns it.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.0.split(':').nth(4).unwrap_or_default()
+    }
+
+    /// Its alias.
+    #[must_use]
+    pub fn alias(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
     }
 }
 

@@ -31,12 +31,12 @@ impl Pointers {
         Self { values }
     }
 
-    /// Adds the HTTP path of a warehouse at the active site.
-    pub fn add_warehouse(&mut self, plan: &Plan, name: &str, id: &str) {
-        self.values.insert(
-            keys::active_warehouse(&plan.name, name),
-            format!("/sql/1.0/warehouses/{id}"),
-        );
+    /// Adds the HTTP path of a warehouse at the active site, and gives it.
+    pub fn add_warehouse(&mut self, plan: &Plan, name: &str, id: &str) -> String {
+        let path = format!("/sql/1.0/warehouses/{id}");
+        self.values
+            .insert(keys::active_warehouse(&plan.name, name), path.clone());
+        path
     }
 
     /// All of them.

@@ -11,9 +11,10 @@ use recovery::verdict::Verdict;
 use serde_json::Value;
 
 use crate::lake::Lake;
-use crate::plan::{CONTROL_REGION, NAME, PRIMARY_REGION, SECONDARY_REGION};
+use crate::plan::{ACCESS_POINT, CONTROL_REGION, NAME, PRIMARY_REGION, SECONDARY_REGION};
 use crate::promises::{self, Facts};
 use crate::script::Drill;
+use crate::world::routes_to;
 use crate::{DrillError, Scenario, Summary, data_promises};
 
 impl Drill<'_> {
@@ -189,6 +190,13 @@ impl Drill<'_> {
                 "the {} site is active after {}",
                 state.active_site,
                 report.outcome.as_str()
+            ));
+        }
+        let routes = self.world.cloud.access_point_routes(ACCESS_POINT).await?;
+        if routes != routes_to(state.active_site) {
+            found.push(format!(
+                "the {} site is active, and the access point has the routes {routes:?}",
+                state.active_site
             ));
         }
         if completed {

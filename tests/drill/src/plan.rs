@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use recovery::kind::Kind;
 use recovery::plan::{
-    ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets, DataSet, DeltaSet,
-    Detection, FencePolicy, Group, Holds, Locations, MarkerSet, Named, Objectives, OnExpiry,
-    PLAN_FORMAT, Percent, Plan, Probes, ReplicationFence, ReplicationPolicy, RolesBySite, Seconds,
-    Site, Sites, StatementCheck, ValidationPolicy,
+    AccessPoint, ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets, DataSet,
+    DeltaSet, Detection, FencePolicy, Group, Holds, Locations, MarkerSet, Named, Objectives,
+    OnExpiry, PLAN_FORMAT, Percent, Plan, Probes, ReplicationFence, ReplicationPolicy, RolesBySite,
+    Seconds, Site, Sites, StatementCheck, ValidationPolicy,
 };
-use recovery::site::{DataSetName, GroupName, PlanName, Region, RoleArn, WorkspaceId};
+use recovery::site::{
+    AccessPointArn, DataSetName, GroupName, PlanName, Region, RoleArn, WorkspaceId,
+};
 use recovery::verdict::Policy;
 
 use crate::Scenario;
@@ -32,6 +34,9 @@ pub const PRIMARY_BUCKET: &str = "drill-lake-us-east-1";
 pub const SECONDARY_BUCKET: &str = "drill-lake-us-east-2";
 /// The role by which the primary's bucket is replicated.
 pub const REPLICATION_ROLE: &str = "arn:aws:iam::123456789012:role/drill-replication";
+
+/// The access point in front of both data buckets.
+pub const ACCESS_POINT: &str = "arn:aws:s3::123456789012:accesspoint/drill1a2b3c.mrap";
 
 /// Where the tables of a drill lie in both buckets.
 pub const TABLES_PREFIX: &str = "tables/sales";
@@ -127,6 +132,10 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             exempt: vec![],
         },
         hard_fence: None,
+        access_points: vec![AccessPoint {
+            arn: AccessPointArn::new(ACCESS_POINT),
+            buckets: buckets(),
+        }],
         activation: ActivationPolicy {
             poll_seconds: Seconds(1),
             give_up_after_seconds: Seconds(120),
@@ -149,13 +158,17 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
     }
 }
 
+fn buckets() -> Buckets {
+    Buckets {
+        primary: PRIMARY_BUCKET.to_owned(),
+        secondary: SECONDARY_BUCKET.to_owned(),
+    }
+}
+
 fn marker() -> DataSet {
     DataSet::Marker(MarkerSet {
         name: DataSetName::new("lake"),
-        buckets: Buckets {
-            primary: PRIMARY_BUCKET.to_owned(),
-            secondary: SECONDARY_BUCKET.to_owned(),
-        },
+        buckets: buckets(),
         prefix: String::new(),
         rpo_seconds: None,
         expected_interval_seconds: None,

@@ -10,7 +10,7 @@ use aws::store::{S3Store, Store};
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_ssm::types::ParameterType;
-use local_cloud::{CloudOptions, Deployment, LocalCloud};
+use local_cloud::{AccessPointRoute, CloudOptions, Deployment, LocalCloud};
 use recovery::plan::Plan;
 use recovery::site::{Region, SiteLabel};
 use serde::de::DeserializeOwned;
@@ -20,8 +20,8 @@ use crate::DrillError;
 use crate::estate::Estate;
 use crate::lake::{self, Lake};
 use crate::plan::{
-    CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, PRIMARY_WORKSPACE, SECONDARY_BUCKET,
-    SECONDARY_REGION, SECONDARY_WORKSPACE,
+    ACCESS_POINT, CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, PRIMARY_WORKSPACE,
+    SECONDARY_BUCKET, SECONDARY_REGION, SECONDARY_WORKSPACE,
 };
 use crate::workspace::SimulatedWorkspace;
 
@@ -128,6 +128,9 @@ impl World {
         ] {
             self.create_bucket(bucket, region).await?;
         }
+        self.cloud
+            .create_access_point(ACCESS_POINT, &routes_to(SiteLabel::Primary))
+            .await?;
         let ssm = aws_sdk_ssm::Client::new(&self.config);
         self.seed_link_key(&ssm).await?;
         let credential =
@@ -341,6 +344,20 @@ impl World {
         self.secondary.stop().await;
         recordings
     }
+}
+
+/// The routes of the drill's access point while this site is active.
+#[must_use]
+pub fn routes_to(active: SiteLabel) -> Vec<AccessPointRoute> {
+    let route = |label, bucket: &str, region: &str| AccessPointRoute {
+        bucket: bucket.to_owned(),
+        region: region.to_owned(),
+        dial: if label == active { 100 } else { 0 },
+    };
+    vec![
+        route(SiteLabel::Primary, PRIMARY_BUCKET, PRIMARY_REGION),
+        route(SiteLabel::Secondary, SECONDARY_BUCKET, SECONDARY_REGION),
+    ]
 }
 
 fn plan_name() -> recovery::site::PlanName {

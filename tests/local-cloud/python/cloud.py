@@ -82,6 +82,7 @@ def application(arguments):
     default_user_config["lambda"] = {"use_docker": False}
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
 
+    import access_points
     import functions
     import notices
     import policies
@@ -99,6 +100,8 @@ def application(arguments):
 
     def dispatch(environ, start_response):
         path = environ.get("PATH_INFO", "")
+        if access_points.concerns(path):
+            return access_points.answer(environ, start_response)
         if not path.startswith("/_local-cloud/"):
             return moto(environ, start_response)
         command = path.removeprefix("/_local-cloud/").replace("-", "_")

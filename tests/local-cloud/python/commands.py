@@ -2,6 +2,7 @@
 
 import json
 
+import access_points
 import clients
 import deployment
 import notices
@@ -94,4 +95,6 @@ COMMANDS = {
     "messages": notices.all_messages,
     "schedules": readback.schedules,
     "rules": readback.rules,
+    "create_access_point": access_points.create,
+    "access_point_routes": access_points.routes,
 }

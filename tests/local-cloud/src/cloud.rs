@@ -16,8 +16,8 @@ use crate::process::{self, MotoProcess};
 use crate::proxy::{self, AwsRequest, Proxy};
 use crate::venv::{self, VenvError};
 use crate::{
-    CloudError, CloudOptions, Deployment, Execution, Function, Invocation, PublishedMessage,
-    StateMachine,
+    AccessPointRoute, CloudError, CloudOptions, Deployment, Execution, Function, Invocation,
+    PublishedMessage, StateMachine,
 };
 
 /// A running local cloud. Call [`LocalCloud::stop`] at the end; dropping it ends every process too, without waiting.
@@ -209,6 +209,32 @@ impl LocalCloud {
     /// When moto does not answer.
     pub async fn messages(&self) -> Result<Vec<PublishedMessage>, CloudError> {
         self.moto.control.call("messages", &json!({})).await
+    }
+
+    /// Makes an S3 Multi-Region Access Point with these routes.
+    ///
+    /// # Errors
+    /// When moto does not answer.
+    pub async fn create_access_point(
+        &self,
+        arn: &str,
+        routes: &[AccessPointRoute],
+    ) -> Result<(), CloudError> {
+        let arguments = json!({ "arn": arn, "routes": routes });
+        let _: Value = self.call("create_access_point", arguments).await?;
+        Ok(())
+    }
+
+    /// The routes of an access point.
+    ///
+    /// # Errors
+    /// When moto does not answer.
+    pub async fn access_point_routes(
+        &self,
+        arn: &str,
+    ) -> Result<Vec<AccessPointRoute>, CloudError> {
+        self.call("access_point_routes", json!({ "arn": arn }))
+            .await
     }
 
     /// Every AWS request of a region hangs from now on. What is under way loses its answer.

@@ -26,5 +26,7 @@ pub use deployment::{
 };
 pub use error::CloudError;
 pub use harness::InvocationRecord;
-pub use model::{CloudOptions, Execution, ExecutionStatus, Invocation, PublishedMessage};
+pub use model::{
+    AccessPointRoute, CloudOptions, Execution, ExecutionStatus, Invocation, PublishedMessage,
+};
 pub use proxy::AwsRequest;

@@ -86,3 +86,14 @@ pub struct PublishedMessage {
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
 }
+
+/// One route of an S3 Multi-Region Access Point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessPointRoute {
+    /// The bucket that it leads to.
+    pub bucket: String,
+    /// The bucket's region.
+    pub region: String,
+    /// 100: active, 0: passive.
+    pub dial: i32,
+}

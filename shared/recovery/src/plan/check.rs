@@ -85,6 +85,7 @@ impl Plan {
         self.check_detection(&mut found);
         self.check_data_sets(&mut found);
         self.check_fences(&mut found);
+        self.check_access_points(&mut found);
         self.check_policies(&mut found);
         self.check_decision(&mut found);
         found.into_result()

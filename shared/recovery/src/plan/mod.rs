@@ -2,6 +2,7 @@
 //!
 //! A plan is read from `plan.json` in the state bucket. It names no URL and no secret: those live in SSM.
 
+mod access_points;
 mod address;
 mod check;
 mod data_sets;
@@ -17,6 +18,7 @@ mod units;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::access_points::AccessPoint;
 pub use self::address::{Address, Scheme};
 pub use self::check::{PlanError, PlanProblem};
 pub use self::data_sets::{
@@ -76,6 +78,10 @@ pub struct Plan {
     /// Which roles of a fenced site are denied everything but stopping. Off if absent.
     #[serde(default)]
     pub hard_fence: Option<HardFence>,
+    /// S3 Multi-Region Access Points whose routes lead to the active site. Right after the commit the target's bucket becomes
+    /// active and the other one passive.
+    #[serde(default)]
+    pub access_points: Vec<AccessPoint>,
     /// Pace and patience of the activation.
     pub activation: ActivationPolicy,
     /// What must hold at the target before the commit.

@@ -35,6 +35,7 @@ promises! {
     the_state_carries_keys_and_counts: tasks::payloads_carry_keys_and_counts,
         "the whole state" => |d| d.machine["States"]["ActivatePools"]["Parameters"]["Payload"]["state.$"] = json!("$"),
         "an older answer" => |d| d.machine["States"]["ActivatePools"]["Parameters"]["Payload"]["jobs.$"] = json!("$.last.Payload.jobs"),
+        "a notice to a function" => |d| d.machine["States"]["ActivatePools"]["Parameters"]["Payload"]["notice.$"] = json!("$.last.Payload.notice.message"),
         "a list" => |d| d.machine["States"]["ActivatePools"]["Parameters"]["Payload"]["jobs"] = json!([1, 2]),
         "what begin-run never said" => |d| d.machine["States"]["ActivatePools"]["Parameters"]["Payload"]["run.$"] = json!("$.begin.name"),
         "an answer replaces the state" => |d| d.machine["States"]["ActivatePools"]["ResultPath"] = json!("$"),
