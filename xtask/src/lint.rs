@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use local_cloud::venv::Venv;
 use serde_json::{Value, json};
 
-use crate::{plan, root};
+use crate::{plan, root, schema};
 
 const TEMPLATE: &str = "infra/template.yaml";
 const OBSERVER: &str = "infra/observer.yaml";
@@ -15,14 +15,15 @@ const MACHINE: &str = "infra/failover.asl.json";
 /// Every check runs, so that one problem does not hide another.
 pub(crate) fn run() -> Result<ExitCode, String> {
     let venv = root::venv()?;
-    let checks: [(&str, Result<(), String>); 6] = [
+    let checks: [(&str, Result<(), String>); 7] = [
         (TEMPLATE, template(&venv, TEMPLATE)),
         (OBSERVER, template(&venv, OBSERVER)),
         (
             MACHINE,
             root::read(MACHINE).and_then(|text| machine(&venv, &text)),
         ),
-        (plan::SCHEMA, plan::check_schema().map(|_| ())),
+        (schema::PLAN, schema::check(schema::PLAN)),
+        (schema::REPORT, schema::check(schema::REPORT)),
         (
             plan::EXAMPLE,
             plan::check(&root::path().join(plan::EXAMPLE)).and_then(succeeded),
@@ -117,7 +118,7 @@ fn example_fits_schema(venv: &Venv) -> Result<(), String> {
         Command::new(venv.python())
             .args(["-c", script])
             .arg(root.join(plan::EXAMPLE))
-            .arg(root.join(plan::SCHEMA)),
+            .arg(root.join(schema::PLAN)),
     )
 }
 

@@ -3,6 +3,7 @@
 mod lint;
 mod plan;
 mod root;
+mod schema;
 mod test;
 
 use std::path::PathBuf;
@@ -29,11 +30,11 @@ enum Task {
         #[arg(last = true)]
         nextest: Vec<String>,
     },
-    /// Checks the template, the state machine, the plan's schema and the example plan
+    /// Checks the template, the state machine, the published schemas and the example plan
     Lint,
-    /// Writes infra/plan.schema.json from the Rust types
+    /// Writes infra/plan.schema.json and infra/report.schema.json from the Rust types
     Schema {
-        /// Write nothing; fail if the file differs
+        /// Write nothing; fail if a file differs
         #[arg(long)]
         check: bool,
     },
@@ -48,8 +49,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Test { nextest } => test::run(&nextest),
         Task::Lint => lint::run(),
-        Task::Schema { check: true } => plan::check_schema(),
-        Task::Schema { check: false } => plan::write_schema(),
+        Task::Schema { check: true } => schema::check_all(),
+        Task::Schema { check: false } => schema::write(),
         Task::PlanCheck { file } => plan::check(&file),
     };
     match result {

@@ -1,40 +1,12 @@
-//! `cargo xtask schema` and `cargo xtask plan-check`.
+//! `cargo xtask plan-check`.
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use recovery::plan::Plan;
 
-use crate::root;
-
-/// The schema, from the repository's root.
-pub(crate) const SCHEMA: &str = "infra/plan.schema.json";
 /// The example, from the repository's root.
 pub(crate) const EXAMPLE: &str = "infra/plan.example.json";
-
-fn schema() -> Result<String, String> {
-    let mut text = serde_json::to_string_pretty(&schemars::schema_for!(Plan))
-        .map_err(|error| format!("the schema cannot be written as JSON: {error}"))?;
-    text.push('\n');
-    Ok(text)
-}
-
-pub(crate) fn write_schema() -> Result<ExitCode, String> {
-    std::fs::write(root::path().join(SCHEMA), schema()?)
-        .map_err(|error| format!("cannot write {SCHEMA}: {error}"))?;
-    println!("wrote {SCHEMA}");
-    Ok(ExitCode::SUCCESS)
-}
-
-pub(crate) fn check_schema() -> Result<ExitCode, String> {
-    if root::read(SCHEMA)? == schema()? {
-        println!("{SCHEMA} is up to date");
-        return Ok(ExitCode::SUCCESS);
-    }
-    Err(format!(
-        "{SCHEMA} is not what the types say; write it with: cargo xtask schema"
-    ))
-}
 
 pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
     let text =
@@ -56,15 +28,7 @@ pub(crate) fn check(file: &Path) -> Result<ExitCode, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_schema_of_the_plan_is_what_the_types_say() {
-        assert_eq!(
-            root::read(SCHEMA).unwrap(),
-            schema().unwrap(),
-            "write it with: cargo xtask schema"
-        );
-    }
+    use crate::root;
 
     #[test]
     fn a_good_plan_passes_and_a_bad_one_fails() {

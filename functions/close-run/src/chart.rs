@@ -1,18 +1,33 @@
-//! The charts of the report, as SVG that is put into the page.
+//! The charts of the report, as SVG that is put into the page. The page's style sheet knows the colours by their values, and has
+//! others for the dark.
 
 use plotters::prelude::*;
-use recovery::report::Report;
+use recovery::report::{Phase, Report, words};
 
 const WIDTH: u32 = 860;
-const ROW: u32 = 22;
+const ROW: u32 = 24;
 const AXIS: u32 = 46;
 /// The share of the width that names take.
-const NAMES: f64 = 0.24;
+const NAMES: f64 = 0.22;
 
-const INK: RGBColor = RGBColor(22, 25, 29);
-const DONE: RGBColor = RGBColor(11, 87, 176);
-const OPEN: RGBColor = RGBColor(163, 22, 15);
-const WAIT: RGBColor = RGBColor(138, 146, 156);
+const INK: RGBColor = RGBColor(0x16, 0x19, 0x1D);
+const BAD: RGBColor = RGBColor(0xA3, 0x16, 0x0F);
+const DETECT: RGBColor = RGBColor(0x6B, 0x74, 0x80);
+const DECIDE: RGBColor = RGBColor(0xB2, 0x6A, 0x00);
+const FENCE: RGBColor = RGBColor(0x8A, 0x3F, 0xA0);
+const ACTIVATE: RGBColor = RGBColor(0x0B, 0x57, 0xB0);
+const VALIDATE: RGBColor = RGBColor(0x0F, 0x7B, 0x7B);
+const SWITCH: RGBColor = RGBColor(0x17, 0x66, 0x3A);
+
+const fn colour(phase: Phase) -> RGBColor {
+    match phase {
+        Phase::Decide => DECIDE,
+        Phase::Fence => FENCE,
+        Phase::Activate => ACTIVATE,
+        Phase::Validate => VALIDATE,
+        Phase::Switch => SWITCH,
+    }
+}
 
 /// A bar of a chart: from, to, its name, what stands behind it, its colour.
 struct Bar {
@@ -32,9 +47,9 @@ pub(crate) fn gantt(report: &Report) -> Result<String, String> {
         bars.push(Bar {
             from: 0.0,
             to: at(report.begun_at),
-            name: "(detection)".to_owned(),
-            text: format!("{:.1} s", at(report.begun_at)),
-            colour: WAIT,
+            name: "Detection".to_owned(),
+            text: words::duration(at(report.begun_at)),
+            colour: DETECT,
         });
     }
     for record in &report.timeline {
@@ -44,48 +59,59 @@ pub(crate) fn gantt(report: &Report) -> Result<String, String> {
             1 => String::new(),
             _ => format!(" ({})", record.attempt),
         };
+        let done = record.finished_at.is_some();
         bars.push(Bar {
             from,
             to,
-            name: format!("{:?}{attempt}", record.stage),
-            text: match record.finished_at {
-                Some(_) => format!("{:.1} s", to - from),
-                None => "not done".to_owned(),
-            },
-            colour: if record.finished_at.is_some() {
-                DONE
+            name: format!("{}{attempt}", words::stage(record.stage)),
+            text: if done {
+                words::duration(to - from)
             } else {
-                OPEN
+                "not done".to_owned()
+            },
+            colour: if done {
+                colour(Phase::of(record.stage))
+            } else {
+                BAD
             },
         });
     }
     let objective = report.rto_objective_seconds.map(f64::from);
-    draw(&bars, objective, "s after the failure began")
+    let about = format!(
+        "Gantt chart: when each of {} stages ran. The table below has the figures.",
+        bars.len()
+    );
+    draw(&bars, objective, "seconds since the failure began", &about)
 }
 
-/// The loss of each data set and group that is known.
+/// The loss of each data set and group that is known, against its objective.
 pub(crate) fn losses(report: &Report) -> Result<String, String> {
     let bars: Vec<Bar> = report
-        .rpo
+        .data
         .iter()
-        .filter_map(|(name, loss)| {
-            let objective = report.rpo_objectives.get(name).copied();
-            let loss = (*loss)? as f64;
-            let met = objective.is_none_or(|objective| loss <= f64::from(objective));
-            let against = objective.map_or_else(String::new, |o| format!(" of {o} s"));
+        .filter_map(|set| {
+            let loss = set.loss_seconds?;
             Some(Bar {
                 from: 0.0,
-                to: loss,
-                name: name.clone(),
-                text: format!("{loss} s{against}"),
-                colour: if met { DONE } else { OPEN },
+                to: loss as f64,
+                name: set.name.clone(),
+                text: format!(
+                    "{} of {}",
+                    words::seconds(loss),
+                    words::seconds(i64::from(set.objective_seconds))
+                ),
+                colour: if set.is_met() { ACTIVATE } else { BAD },
             })
         })
         .collect();
-    draw(&bars, None, "s of data")
+    let about = format!(
+        "Bar chart: the loss of each of {} data sets. The table below has the figures.",
+        bars.len()
+    );
+    draw(&bars, None, "seconds of data", &about)
 }
 
-fn draw(bars: &[Bar], mark: Option<f64>, unit: &str) -> Result<String, String> {
+fn draw(bars: &[Bar], mark: Option<f64>, unit: &str, about: &str) -> Result<String, String> {
     if bars.is_empty() {
         return Ok(String::new());
     }
@@ -94,7 +120,7 @@ fn draw(bars: &[Bar], mark: Option<f64>, unit: &str) -> Result<String, String> {
     let longest = bars.iter().map(|bar| bar.to).fold(1.0, f64::max);
     // A mark far away would press the bars together; the words beside the chart tell it.
     let mark = mark.filter(|mark| *mark <= longest * 1.5);
-    let longest = longest.max(mark.unwrap_or(0.0)) * 1.12;
+    let longest = longest.max(mark.unwrap_or(0.0)) * 1.16;
     let left = -longest * NAMES / (1.0 - NAMES);
     let mut svg = String::new();
     let problem = |error: &dyn std::fmt::Display| format!("a chart could not be drawn: {error}");
@@ -120,18 +146,20 @@ fn draw(bars: &[Bar], mark: Option<f64>, unit: &str) -> Result<String, String> {
             .label_style(("sans-serif", 13).into_font().color(&INK))
             .draw()
             .map_err(|e| problem(&e))?;
-        let text = ("sans-serif", 13).into_font().color(&INK);
+        let text = ("sans-serif", 14).into_font().color(&INK);
         let mut y = f64::from(rows);
         for bar in bars {
             y -= 1.0;
-            let corners = [(bar.from, y + 0.18), (bar.to, y + 0.82)];
+            // What took no time to speak of is seen all the same.
+            let to = bar.to.max(bar.from + longest * 0.003);
+            let corners = [(bar.from, y + 0.16), (to, y + 0.84)];
             let plane = chart.plotting_area();
             plane
                 .draw(&Rectangle::new(corners, bar.colour.filled()))
                 .map_err(|e| problem(&e))?;
             for (x, words) in [
                 (left, bar.name.as_str()),
-                (bar.to + longest * 0.006, bar.text.as_str()),
+                (to + longest * 0.008, bar.text.as_str()),
             ] {
                 plane
                     .draw(&Text::new(words, (x, y + 0.78), text.clone()))
@@ -142,10 +170,14 @@ fn draw(bars: &[Bar], mark: Option<f64>, unit: &str) -> Result<String, String> {
             let line = [(mark, 0.0), (mark, f64::from(rows))];
             chart
                 .plotting_area()
-                .draw(&PathElement::new(line, OPEN.stroke_width(2)))
+                .draw(&PathElement::new(line, BAD.stroke_width(2)))
                 .map_err(|e| problem(&e))?;
         }
         area.present().map_err(|e| problem(&e))?;
     }
-    Ok(svg)
+    Ok(svg.replacen(
+        "<svg ",
+        &format!("<svg role=\"img\" aria-label=\"{about}\" "),
+        1,
+    ))
 }

@@ -4,28 +4,23 @@ use aws::documents::Change;
 use aws::{Failure, Ports, keys};
 use jiff::Timestamp;
 use recovery::plan::Plan;
-use recovery::report::{self, Facts, History, HumanAct, People, Report};
+use recovery::readiness::Readiness;
+use recovery::report::{self, Drift, Facts, History, HumanAct, Lessons, People, Report};
 use recovery::run::{Outcome, RunDocument};
+use recovery::state::Fence;
 use recovery::validation::{Check, ValidationDocument};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The most acts that are told.
 const MOST_ACTS: usize = 100;
 
-/// What is needed of a readiness document.
-#[derive(Deserialize)]
-struct ReadinessSeen {
-    readiness: recovery::readiness::Readiness,
-}
-
 /// Makes the report of a run that is closed.
 pub(crate) async fn gather(
     ports: &Ports,
     plan: Option<&Plan>,
     run: &RunDocument,
-    fence_stands: bool,
+    fence: Option<&Fence>,
     outcome: Outcome,
     reason: String,
 ) -> Result<Report, Failure> {
@@ -37,15 +32,19 @@ pub(crate) async fn gather(
         acts: acts(ports, run.begun_at, now).await?,
     };
     let history: History = readable(ports, keys::HISTORY).await.unwrap_or_default();
+    let lessons: Lessons = readable(ports, keys::LESSONS).await.unwrap_or_default();
+    let (readiness, drift) = readiness(ports, run).await;
     let mut report = report::make(Facts {
         run,
         pages: &pages,
         people,
         checks: checks(ports, run).await,
-        readiness: readiness(ports, run).await,
+        readiness,
+        drift,
         history: &history,
-        rto_objective: plan.map(|plan| plan.objectives.rto_seconds),
-        fence_stands,
+        lessons: &lessons,
+        plan,
+        fence,
         outcome,
         reason,
         now,
@@ -86,16 +85,24 @@ async fn checks(ports: &Ports, run: &RunDocument) -> Vec<Check> {
     document.map(|d| d.checks).unwrap_or_default()
 }
 
-async fn readiness(ports: &Ports, run: &RunDocument) -> Vec<String> {
-    let mut found = Vec::new();
+/// What readiness said, in one sentence for each look, and object by object.
+async fn readiness(ports: &Ports, run: &RunDocument) -> (Vec<String>, Vec<Drift>) {
+    let (mut said, mut drift) = (Vec::new(), Vec::new());
     for (when, name) in [
         ("before the approval", "readiness.json"),
         ("after the fence", "readiness-recheck.json"),
     ] {
-        let document: Option<ReadinessSeen> = readable(ports, &keys::of_run(&run.run, name)).await;
-        found.extend(document.map(|d| format!("{when}: {}", d.readiness.summary())));
+        let document: Option<Value> = readable(ports, &keys::of_run(&run.run, name)).await;
+        let Some(stored) = document.as_ref().and_then(|d| d.get("readiness")) else {
+            continue;
+        };
+        drift.extend(Drift::of(when, stored));
+        match serde_json::from_value::<Readiness>(stored.clone()) {
+            Ok(readiness) => said.push(format!("{when}: {}", readiness.summary())),
+            Err(error) => tracing::warn!(%error, name, "left out of the report"),
+        }
     }
-    found
+    (said, drift)
 }
 
 /// What people did by command line while the run was under way. The keys begin with the time in milliseconds.

@@ -186,12 +186,11 @@ async fn close(
             Ok(())
         })
         .await?;
-    let fence_stands = state.fences.contains_key(&closed.from);
     let report = gather::gather(
         ports,
         plan.as_ref(),
         &closed,
-        fence_stands,
+        state.fences.get(&closed.from),
         outcome,
         closed.reason.clone().unwrap_or(reason),
     )

@@ -6,7 +6,8 @@ use askama::Template;
 use aws::Failure;
 use jiff::Timestamp;
 use recovery::approval::{Choice, Decision};
-use recovery::report::Report;
+use recovery::report::{Report, words};
+use recovery::run::{Mode, Outcome, Stage};
 
 use crate::chart;
 
@@ -14,27 +15,44 @@ use crate::chart;
 #[template(path = "report.html")]
 struct Page<'a> {
     report: &'a Report,
+    title: &'static str,
+    route: String,
     outcome: &'static str,
     completed: bool,
     verdict: String,
     rto: String,
-    rpo: Vec<(String, String)>,
-    phases: Vec<(&'static str, String)>,
+    rto_objective: Option<String>,
+    rto_verdict: &'static str,
+    rto_class: &'static str,
+    rpo: String,
+    rpo_note: String,
+    rpo_class: &'static str,
+    restored: usize,
+    through: String,
+    through_note: &'static str,
+    through_class: &'static str,
+    quiet: String,
+    waited: Option<String>,
+    phases: Vec<PhaseRow>,
     gantt: String,
     losses: String,
-    kinds: Vec<KindRow>,
     begun: String,
     closed: String,
     /// What was left alone and why, with how often it stands in the report.
-    listed: BTreeMap<String, usize>,
+    listed: Vec<(String, usize)>,
+    more_listed: usize,
     decisions: Vec<DecisionRow>,
 }
 
-/// What was done to one kind of object.
-struct KindRow {
-    kind: String,
-    fenced: usize,
-    restored: usize,
+/// The most lines of what was left alone.
+const MOST_LISTED: usize = 60;
+
+/// One phase of the clock.
+struct PhaseRow {
+    name: &'static str,
+    words: String,
+    share: f64,
+    holds: &'static str,
 }
 
 /// One person's decision.
@@ -68,58 +86,184 @@ pub(crate) fn moment(at: &Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+pub(crate) fn duration(seconds: &f64) -> String {
+    words::duration(*seconds)
+}
+
+pub(crate) fn stage(stage: &Stage) -> String {
+    words::stage(*stage)
+}
+
+pub(crate) fn kind(name: &str) -> String {
+    words::kind(name)
+}
+
+pub(crate) fn loss(seconds: &Option<i64>) -> String {
+    seconds.map_or_else(|| "unknown".to_owned(), words::seconds)
+}
+
+pub(crate) fn objective(seconds: &u32) -> String {
+    words::seconds(i64::from(*seconds))
+}
+
 /// The page of a report. Every text of people and of the workspaces is escaped.
 pub(crate) fn render(report: &Report) -> Result<String, Failure> {
-    let mut kinds: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for (kind, count) in &report.fenced {
-        kinds.entry(kind).or_default().0 = *count;
-    }
-    for (kind, count) in &report.restored {
-        kinds.entry(kind).or_default().1 = *count;
-    }
-    let decisions = report.decisions.iter().flat_map(|d| &d.decisions);
+    let (rto_verdict, rto_class) = match (report.rto_seconds, report.rto_objective_seconds) {
+        (Some(rto), Some(objective)) if rto <= f64::from(objective) => ("met", "fine"),
+        (Some(_), Some(_)) => ("MISSED", "off"),
+        (None, _) => ("not reached", "off"),
+        (Some(_), None) => ("", ""),
+    };
+    let (rpo, rpo_note, rpo_class) = worst_loss(report);
+    let (through, through_note, through_class) = got_through(report);
+    let listed = listed(report);
+    let place = |site| match report.regions.get(&site) {
+        Some(region) => format!("{site} ({region})"),
+        None => format!("{site}"),
+    };
     let page = Page {
         report,
+        title: title(report.mode),
+        route: format!("{} \u{2192} {}", place(report.from), place(report.target)),
         outcome: report.outcome.as_str(),
-        completed: report.outcome == recovery::run::Outcome::Completed,
+        completed: report.outcome == Outcome::Completed,
         verdict: report
             .verdict
             .map_or_else(|| "none".to_owned(), |v| v.to_string()),
-        rto: report.rto_in_words(),
-        rpo: report.rpo_in_words(),
-        phases: report
-            .clock
-            .phases()
-            .into_iter()
-            .map(|(name, seconds)| {
-                let words = seconds.map_or_else(|| "not seen".to_owned(), |s| format!("{s:.1} s"));
-                (name, words)
-            })
-            .collect(),
+        rto: report
+            .rto_seconds
+            .map_or_else(|| "not reached".to_owned(), words::duration),
+        rto_objective: report.rto_objective_seconds.map(|o| objective(&o)),
+        rto_verdict,
+        rto_class,
+        rpo,
+        rpo_note,
+        rpo_class,
+        restored: report.restored.values().sum(),
+        through,
+        through_note,
+        through_class,
+        quiet: quiet(report),
+        waited: report
+            .stages
+            .iter()
+            .find(|s| s.stage == Stage::Approval)
+            .map(|s| words::duration(s.seconds)),
+        phases: phases(report),
         gantt: chart::gantt(report).map_err(Failure::internal)?,
         losses: chart::losses(report).map_err(Failure::internal)?,
-        kinds: kinds
-            .into_iter()
-            .map(|(kind, (fenced, restored))| KindRow {
-                kind: kind.to_owned(),
-                fenced,
-                restored,
-            })
-            .collect(),
         begun: moment(&report.begun_at),
         closed: moment(&report.closed_at),
-        listed: report.listed.iter().fold(BTreeMap::new(), |mut all, item| {
-            let what = format!(
-                "{} {}: {}",
-                item.subject.kind, item.subject.name, item.reason
-            );
-            *all.entry(what).or_default() += 1;
-            all
-        }),
-        decisions: decisions.map(DecisionRow::of).collect(),
+        more_listed: listed.len().saturating_sub(MOST_LISTED),
+        listed: listed.into_iter().take(MOST_LISTED).collect(),
+        decisions: report
+            .decisions
+            .iter()
+            .flat_map(|d| &d.decisions)
+            .map(DecisionRow::of)
+            .collect(),
     };
     page.render()
         .map_err(|e| Failure::internal(format!("the report's page could not be made: {e}")))
+}
+
+const fn title(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Failover => "Failover",
+    }
+}
+
+fn phases(report: &Report) -> Vec<PhaseRow> {
+    let holds = |name| match name {
+        "detect" => "from the first failed signal to the beginning of the run",
+        "decide" => "evidence, recovery points, readiness, and people's answer",
+        "fence" => "the old site is made quiet, the target is looked at again",
+        "activate" => "pools, clusters, warehouses, concurrency, one-time runs, schedules",
+        "validate" => "proof that the target works",
+        _ => "the commit, pointers, URLs, access points",
+    };
+    let all: f64 = report.clock.phases().iter().filter_map(|(_, s)| *s).sum();
+    report
+        .clock
+        .phases()
+        .into_iter()
+        .map(|(name, seconds)| PhaseRow {
+            name,
+            words: seconds.map_or_else(|| "not seen".to_owned(), words::duration),
+            share: seconds.map_or(0.0, |s| s / all.max(0.001) * 100.0),
+            holds: holds(name),
+        })
+        .collect()
+}
+
+/// The figure, what stands under it, and its class.
+fn worst_loss(report: &Report) -> (String, String, &'static str) {
+    let Some(worst) = report.data.first() else {
+        return (
+            "not measured".to_owned(),
+            "no data set is in the plan".to_owned(),
+            "",
+        );
+    };
+    let missed = report.data.iter().filter(|set| !set.is_met()).count();
+    let note = match missed {
+        0 => format!(
+            "{}; all {} within their objectives",
+            worst.name,
+            report.data.len()
+        ),
+        missed => format!(
+            "{}; {missed} of {} above the objective or unknown",
+            worst.name,
+            report.data.len()
+        ),
+    };
+    let class = if missed == 0 { "fine" } else { "off" };
+    (loss(&worst.loss_seconds), note, class)
+}
+
+fn got_through(report: &Report) -> (String, &'static str, &'static str) {
+    let through = &report.got_through;
+    match (through.fenced_since, through.seen_quiet_at, through.runs) {
+        (None, _, 0) => ("no fence".to_owned(), "nothing was fenced", ""),
+        (Some(_), None, 0) => (
+            "not known yet".to_owned(),
+            "the old site does not answer; the fence goes on looking",
+            "",
+        ),
+        (_, _, 0) => ("0 runs".to_owned(), "the old site was seen quiet", "fine"),
+        (_, _, 1) => ("1 run".to_owned(), "found and cancelled", "off"),
+        (_, _, runs) => (format!("{runs} runs"), "found and cancelled", "off"),
+    }
+}
+
+fn quiet(report: &Report) -> String {
+    let through = &report.got_through;
+    match (through.fenced_since, through.seen_quiet_at) {
+        (None, _) => "No fence stands on it.".to_owned(),
+        (Some(since), None) => format!(
+            "It has been fenced since {} and has not been seen quiet: what ran there meanwhile is not known yet. The fence is watched each minute, and its ledger goes on.",
+            moment(&since)
+        ),
+        (Some(since), Some(seen)) => format!(
+            "It has been fenced since {} and was first seen quiet at {}.",
+            moment(&since),
+            moment(&seen)
+        ),
+    }
+}
+
+fn listed(report: &Report) -> BTreeMap<String, usize> {
+    report.listed.iter().fold(BTreeMap::new(), |mut all, item| {
+        let what = format!(
+            "{} {}: {}",
+            words::kind(&item.subject.kind),
+            item.subject.name,
+            item.reason
+        );
+        *all.entry(what).or_default() += 1;
+        all
+    })
 }
 
 #[cfg(test)]
@@ -142,7 +286,16 @@ mod tests {
             "clock": {"detect": 180.0, "decide": 12.0, "fence": 61.5, "activate": 300.0, "validate": 20.0, "switch": 2.0},
             "compared": [{"stage": "Fence", "seconds": 61.5, "median": 40.0, "p75": 50.0, "runs": 3}],
             "rto_seconds": 1500.0, "rto_objective_seconds": 3600, "rpo": {"sales": 7, "lake": null, "ledger": 901},
-            "rpo_objectives": {"sales": 900, "lake": 900, "ledger": 900}, "repair": null, "fenced": {"job": 12},
+            "rpo_objectives": {"sales": 900, "lake": 900, "ledger": 900},
+            "data": [
+                {"name": "lake", "group": false, "recovery_point": null, "loss_seconds": null, "objective_seconds": 900, "basis": "nothing was measured"},
+                {"name": "ledger", "group": true, "recovery_point": "2026-02-28T23:44:59Z", "loss_seconds": 901, "objective_seconds": 900, "basis": "proof"},
+                {"name": "sales", "group": false, "recovery_point": "2026-02-28T23:59:53Z", "loss_seconds": 7, "objective_seconds": 900, "basis": "proof"}],
+            "ledger": [{"site": "primary", "kind": "job", "verified": 12, "applied": 0, "unverified": 1, "left_alone": 0}],
+            "left_to_do": ["look at 2 runs left alone: interrupted"],
+            "lessons": [{"number": 3, "run": "incident-0", "lesson": "more idle instances", "why": "pools were slow", "who": "Ada", "at": "2026-02-01T00:00:00Z"}],
+            "drift": [{"when": "before the approval", "kind": "job", "name": "late", "status": "DRIFTED", "blocking": false, "fields": ["settings.tags"]}],
+            "repair": null, "fenced": {"job": 12},
             "restored": {"job": 11, "cluster": 2}, "unverified": [{"kind": "job", "id": "1", "name": "late"}],
             "listed": [{"subject": {"kind": "run", "id": "1", "name": "a"}, "reason": "interrupted"},
                        {"subject": {"kind": "run", "id": "2", "name": "a"}, "reason": "interrupted"}],
@@ -160,13 +313,15 @@ mod tests {
     fn the_page_shows_the_figures_of_the_report() {
         let page = page(&report());
         for figure in [
-            "1500 s of 3600 s: met",
-            "7 s of 900 s: met",
-            "901 s of 900 s: MISSED",
+            ">25 min<",
+            ">1 h<",
+            "MISSED",
             "UNKNOWN",
-            "<td>fence</td><td class=\"n\">61.5 s</td>",
-            "<td>job</td><td class=\"n\">12</td><td class=\"n\">11</td>",
+            "data-at=\"/clock/fence\">1 min 02 s<",
+            "data-at=\"/ledger/0/verified\">12<",
             "40.0 s",
+            "look at 2 runs left alone: interrupted",
+            "more idle instances",
             "(2 times)",
             "not done",
             "Ada",
@@ -193,8 +348,9 @@ mod tests {
         report["listed"][0]["reason"] = json!(evil);
         report["acts"][0]["who"] = json!(evil);
         report["checks"][0]["detail"] = json!(evil);
-        report["rpo"] = json!({evil: 3});
-        report["rpo_objectives"] = json!({evil: 9});
+        report["data"][2]["name"] = json!(evil);
+        report["lessons"][0]["lesson"] = json!(evil);
+        report["drift"][0]["name"] = json!(evil);
         let page = page(&report);
         assert!(!page.contains("<script"), "{page}");
         assert_eq!(page.matches("</svg>").count(), 2, "a name ended a chart");
@@ -209,7 +365,7 @@ mod tests {
             ("verdict", Value::Null),
             ("rto_seconds", Value::Null),
             ("timeline", json!([])),
-            ("rpo", json!({})),
+            ("data", json!([])),
             ("checks", json!([])),
             ("readiness", json!([])),
         ] {

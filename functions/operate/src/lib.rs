@@ -3,6 +3,7 @@
 mod decide;
 mod fence;
 mod key;
+mod lessons;
 mod reset;
 mod url;
 
@@ -94,6 +95,27 @@ pub enum Act {
         /// Why.
         why: String,
     },
+    /// Write down what a run taught. It stands in every report until it is resolved.
+    AddLesson {
+        /// The run that taught it, if one did.
+        #[serde(default)]
+        run: Option<RunId>,
+        /// What is to be done differently.
+        lesson: String,
+        /// Who.
+        who: String,
+        /// What showed it.
+        why: String,
+    },
+    /// Say how a lesson was resolved.
+    ResolveLesson {
+        /// Its number, from a report.
+        lesson: u32,
+        /// Who.
+        who: String,
+        /// How it was resolved.
+        why: String,
+    },
     /// Make a new key for the links to the page; the one before stays valid until the next rotation. The first call makes the first.
     RotateApprovalKey {
         /// Who.
@@ -118,6 +140,8 @@ impl Act {
             | Self::RotateApprovalKey { who, why }
             | Self::Unfence { who, why, .. }
             | Self::Reset { who, why, .. }
+            | Self::AddLesson { who, why, .. }
+            | Self::ResolveLesson { who, why, .. }
             | Self::Abandon { who, why, .. } => (who, why),
         }
     }
@@ -271,6 +295,13 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
             fence::unfence(ports, *site, asking).await
         }
         Act::Reset { site, who, why } => reset::order(ports, *site, who, why).await,
+        Act::AddLesson {
+            run,
+            lesson,
+            who,
+            why,
+        } => lessons::add(ports, run.as_ref(), lesson, who, why).await,
+        Act::ResolveLesson { lesson, who, why } => lessons::resolve(ports, *lesson, who, why).await,
         Act::RotateApprovalKey { .. } => key::rotate(ports).await,
         Act::Abandon { run, who, why } => abandon(ports, run, who, why).await,
     }

@@ -60,6 +60,8 @@ pub fn incident(id: &RunId) -> String {
 
 /// What is kept of every run.
 pub const HISTORY: &str = "reports/history.json";
+/// What runs taught.
+pub const LESSONS: &str = "reports/lessons.json";
 /// Every act by command line.
 pub const ACTS: &str = "acts/";
 /// What the fence of a site holds in AWS.

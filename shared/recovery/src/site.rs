@@ -257,7 +257,9 @@ impl fmt::Display for Epoch {
 }
 
 /// The lower-case hexadecimal SHA-256 of a document: names a baseline and binds an approval to what was shown.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct ContentDigest(String);
 

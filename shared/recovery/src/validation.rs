@@ -1,12 +1,13 @@
 //! `runs/<id>/validation.json`: what was checked at the target before the commit.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::site::SiteLabel;
 
 /// One check.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
     /// What was checked.
     pub name: String,

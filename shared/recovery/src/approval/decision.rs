@@ -1,6 +1,7 @@
 //! Decisions, and the one rule by which they count. Every door uses it.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::standing::Standing;
@@ -13,7 +14,7 @@ const LONGEST_WHO: usize = 200;
 const LONGEST_WHY: usize = 1800;
 
 /// The two decisions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Choice {
     /// Go on.
@@ -23,7 +24,7 @@ pub enum Choice {
 }
 
 /// The way by which a decision came.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "door", rename_all = "snake_case")]
 pub enum Door {
     /// The page: whoever has the link. The name is what was typed.
@@ -70,7 +71,7 @@ impl Door {
 }
 
 /// One person's decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     /// The decision.
@@ -99,7 +100,7 @@ pub enum End {
 
 /// `runs/<run>/decisions/<id>.json`: every decision on one request, in order. Changed by compare-and-swap only; after the end
 /// nothing is added.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Decisions {
     /// Always [`APPROVAL_FORMAT`].

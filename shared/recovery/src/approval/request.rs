@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -17,7 +18,7 @@ use crate::verdict::Verdict;
 
 /// The opaque name of one request: 128 random bits as 32 hexadecimal digits. It says nothing of the run, and alone it opens
 /// nothing: the page also wants the link's signature, the command line an IAM permission.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct ApprovalId(String);
 
@@ -69,7 +70,7 @@ impl fmt::Display for ApprovalId {
 }
 
 /// What people are asked. One mechanism serves all.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Question {
     /// May the run begin to change things?
@@ -108,7 +109,7 @@ impl Question {
 }
 
 /// What the approver takes upon himself beyond the plan's rules. Each stands in the request by name, and is accepted by name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "override", rename_all = "snake_case")]
 pub enum Override {
     /// The verdict is no grounds for a failover.

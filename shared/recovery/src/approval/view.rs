@@ -1,6 +1,7 @@
 //! Who looked at a request on the page.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{APPROVAL_FORMAT, ApprovalId};
@@ -10,7 +11,7 @@ use crate::site::RunId;
 const KEPT: usize = 200;
 
 /// One look at the page by a valid link. Mail scanners look too.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct View {
     /// When.
@@ -22,7 +23,7 @@ pub struct View {
 }
 
 /// `runs/<run>/views/<id>.json`: the newest views of one request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Views {
     /// Always [`APPROVAL_FORMAT`].

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::run::{RunDocument, Stage};
 
 /// Seconds of a run by phase, over all attempts. Their sum is at most the RTO: what lies between two attempts is in none of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clock {
     /// From the first failed signal to the beginning of the run. None if no failure was seen.
@@ -33,35 +34,24 @@ impl Clock {
             .into_iter()
             .map(|s| (s.stage, s.seconds))
             .collect();
-        let sum = |stages: &[Stage]| {
-            let all = stages.iter().filter_map(|stage| seconds.get(stage));
-            rounded(all.sum())
+        let sum = |phase| {
+            let all = seconds.iter().filter(|(stage, _)| Phase::of(**stage) == phase);
+            rounded(all.map(|(_, seconds)| seconds).sum())
         };
         Self {
             detect: run
                 .evidence
                 .failing_since
                 .map(|since| between(since, run.begun_at)),
-            decide: sum(&[
-                Stage::Begin,
-                Stage::RecoveryPoints,
-                Stage::Readiness,
-                Stage::Approval,
-            ]),
-            fence: sum(&[Stage::Fence, Stage::Recheck]),
-            activate: sum(&[
-                Stage::Pools,
-                Stage::Compute,
-                Stage::JobConcurrency,
-                Stage::OneTimeRuns,
-                Stage::Schedules,
-            ]),
-            validate: sum(&[Stage::Validation]),
-            switch: sum(&[Stage::Commit, Stage::Endpoints]),
+            decide: sum(Phase::Decide),
+            fence: sum(Phase::Fence),
+            activate: sum(Phase::Activate),
+            validate: sum(Phase::Validate),
+            switch: sum(Phase::Switch),
         }
     }
 
-    /// The phases in order, with their names.
+    /// The phases in order, with their names as in the document.
     #[must_use]
     pub fn phases(&self) -> [(&'static str, Option<f64>); 6] {
         [
@@ -75,8 +65,43 @@ impl Clock {
     }
 }
 
+/// What a stage belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Evidence, readiness, and the people's answer.
+    Decide,
+    /// The fence, and the second look at the target.
+    Fence,
+    /// Bringing the target up.
+    Activate,
+    /// Proving that it works.
+    Validate,
+    /// Moving the users.
+    Switch,
+}
+
+impl Phase {
+    /// The phase of a stage.
+    #[must_use]
+    pub const fn of(stage: Stage) -> Self {
+        match stage {
+            Stage::Begin | Stage::RecoveryPoints | Stage::Readiness | Stage::Approval => {
+                Self::Decide
+            }
+            Stage::Fence | Stage::Recheck => Self::Fence,
+            Stage::Pools
+            | Stage::Compute
+            | Stage::JobConcurrency
+            | Stage::OneTimeRuns
+            | Stage::Schedules => Self::Activate,
+            Stage::Validation => Self::Validate,
+            Stage::Commit | Stage::Endpoints => Self::Switch,
+        }
+    }
+}
+
 /// Time of a stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageSeconds {
     /// The stage.

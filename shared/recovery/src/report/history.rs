@@ -1,6 +1,7 @@
 //! How long each stage took, beside earlier runs.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Report, StageSeconds};
@@ -42,7 +43,7 @@ pub struct PastRun {
 }
 
 /// A stage beside the same stage of earlier runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
     /// The stage.
@@ -72,6 +73,13 @@ impl History {
         });
         let surplus = self.runs.len().saturating_sub(MOST_RUNS);
         self.runs.drain(..surplus);
+    }
+
+    /// When the newest other run was closed.
+    #[must_use]
+    pub fn last_before(&self, run: &RunId) -> Option<Timestamp> {
+        let others = self.runs.iter().filter(|past| past.run != *run);
+        others.map(|past| past.closed_at).max()
     }
 
     /// The stages of a run beside those of the other runs of its mode that finished them.

@@ -1,6 +1,45 @@
 //! What to do after a run, in words.
 
+use std::collections::BTreeMap;
+
+use super::{Report, words};
 use crate::run::{Outcome, RunDocument};
+
+/// What is left for people, in words: each a line that somebody can take on.
+pub(super) fn left_to_do(report: &Report, fence_stands: bool) -> Vec<String> {
+    let mut left = Vec::new();
+    if let Some(repair) = &report.repair {
+        left.push(repair.in_words());
+    }
+    let mut listed: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for item in &report.listed {
+        *listed.entry((&item.subject.kind, &item.reason)).or_default() += 1;
+    }
+    for ((kind, reason), count) in listed {
+        let plural = if count == 1 { "" } else { "s" };
+        left.push(format!(
+            "look at {count} {}{plural} left alone: {reason}",
+            words::kind(kind)
+        ));
+    }
+    for subject in &report.unverified {
+        left.push(format!(
+            "put right by hand: {} \"{}\" was acted upon and is not as it should be",
+            words::kind(&subject.kind),
+            subject.name
+        ));
+    }
+    for set in report.data.iter().filter(|set| set.loss_seconds.is_none()) {
+        left.push(format!("find out what was lost of {}: nobody knows", set.name));
+    }
+    if fence_stands {
+        left.push(format!(
+            "lift the fence on the {} site when it may run again (operate `unfence`); until then it is watched each minute",
+            report.from
+        ));
+    }
+    left
+}
 
 pub(super) fn next_step(run: &RunDocument, outcome: Outcome, fence_stands: bool) -> String {
     let step = step_after(run, outcome);

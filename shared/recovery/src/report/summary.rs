@@ -1,6 +1,6 @@
 //! The report in Markdown, short enough for a message: the page has the rest.
 
-use super::Report;
+use super::{Report, words};
 
 impl Report {
     /// The objective of the run against what it took, for example `24.3 s of 600 s: met`.
@@ -9,14 +9,18 @@ impl Report {
         let objective = self.rto_objective_seconds;
         match (self.rto_seconds, objective) {
             (None, _) => "not reached".to_owned(),
-            (Some(rto), None) => format!("{rto:.0} s"),
+            (Some(rto), None) => words::duration(rto),
             (Some(rto), Some(objective)) => {
                 let verdict = if rto <= f64::from(objective) {
                     "met"
                 } else {
                     "MISSED"
                 };
-                format!("{rto:.0} s of {objective} s: {verdict}")
+                format!(
+                    "{} of {}: {verdict}",
+                    words::duration(rto),
+                    words::seconds(i64::from(objective))
+                )
             }
         }
     }
@@ -30,14 +34,18 @@ impl Report {
                 let objective = self.rpo_objectives.get(name);
                 let words = match (loss, objective) {
                     (None, _) => "UNKNOWN".to_owned(),
-                    (Some(loss), None) => format!("{loss} s"),
+                    (Some(loss), None) => words::seconds(*loss),
                     (Some(loss), Some(objective)) => {
                         let verdict = if *loss <= i64::from(*objective) {
                             "met"
                         } else {
                             "MISSED"
                         };
-                        format!("{loss} s of {objective} s: {verdict}")
+                        format!(
+                            "{} of {}: {verdict}",
+                            words::seconds(*loss),
+                            words::seconds(i64::from(*objective))
+                        )
                     }
                 };
                 (name.clone(), words)
@@ -62,6 +70,7 @@ impl Report {
                     .map_or_else(|| "none".to_owned(), |v| v.to_string())
             ),
             format!("- RTO: {}", self.rto_in_words()),
+            format!("- Got through the fence: {}", self.got_through.in_words()),
         ];
         lines.extend(
             self.rpo_in_words()
@@ -101,6 +110,16 @@ impl Report {
             lines.push(String::new());
             lines.push("Failed checks:".to_owned());
             lines.extend(failed);
+        }
+        if !self.left_to_do.is_empty() {
+            lines.push(String::new());
+            lines.push("Left for people:".to_owned());
+            lines.extend(self.left_to_do.iter().take(10).map(|line| format!("- {line}")));
+        }
+        let open = self.lessons.iter().filter(|l| l.resolved.is_none()).count();
+        if open > 0 {
+            lines.push(String::new());
+            lines.push(format!("Open lessons: {open}"));
         }
         lines.push(String::new());
         lines.push(format!(

@@ -2,10 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::Listed;
 use crate::inventory::Subject;
 use crate::ledger::{ReadEntry, ReadPage};
 use crate::run::RunDocument;
+use crate::site::SiteLabel;
+
+/// What the ledger says of one kind of object at one site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KindTally {
+    /// The site.
+    pub site: SiteLabel,
+    /// The kind.
+    pub kind: String,
+    /// Acted upon, and then read back as it was to be.
+    pub verified: usize,
+    /// Accepted by AWS; nothing can prove it.
+    pub applied: usize,
+    /// Acted upon and not read back as it was to be.
+    pub unverified: usize,
+    /// Left alone on purpose.
+    pub left_alone: usize,
+}
 
 /// What the ledger adds up to.
 #[derive(Default)]
@@ -15,6 +37,7 @@ pub(super) struct Tally {
     pub(super) applied: BTreeMap<String, usize>,
     pub(super) unverified: BTreeSet<Subject>,
     pub(super) listed: BTreeSet<Listed>,
+    rows: BTreeMap<(SiteLabel, String), KindTally>,
 }
 
 impl Tally {
@@ -43,32 +66,60 @@ impl Tally {
                     }
                 }
             }
-            let target = if counts == 0 {
-                &mut tally.fenced
-            } else {
-                &mut tally.restored
-            };
             let mut done = BTreeSet::new();
             for ((subject, _), (entry, acted)) in last {
+                let row = row(&mut tally.rows, site, &subject.kind);
                 if entry.status == "Applied" {
+                    row.applied += 1;
                     *tally.applied.entry(subject.kind.clone()).or_default() += 1;
                 } else if entry.status != "Verified" {
-                    tally.unverified.insert(subject.clone());
+                    row.unverified += usize::from(tally.unverified.insert(subject.clone()));
                 } else if acted && done.insert(subject) {
+                    row.verified += 1;
+                    let target = if counts == 0 {
+                        &mut tally.fenced
+                    } else {
+                        &mut tally.restored
+                    };
                     *target.entry(subject.kind.clone()).or_default() += 1;
                 }
             }
             for entry in entries().filter(|e| is_left_alone(e)) {
                 if let (Some(subject), Some(reason)) = (&entry.subject, &entry.reason) {
-                    tally.listed.insert(Listed {
+                    let is_new = tally.listed.insert(Listed {
                         subject: subject.clone(),
                         reason: reason.clone(),
                     });
+                    row(&mut tally.rows, site, &subject.kind).left_alone += usize::from(is_new);
                 }
             }
         }
         tally
     }
+
+    /// By site and kind; kinds of which nothing was done or listed are left out.
+    pub(super) fn rows(&self) -> Vec<KindTally> {
+        let rows = self.rows.values();
+        rows.filter(|r| r.verified + r.applied + r.unverified + r.left_alone > 0)
+            .cloned()
+            .collect()
+    }
+}
+
+fn row<'a>(
+    rows: &'a mut BTreeMap<(SiteLabel, String), KindTally>,
+    site: SiteLabel,
+    kind: &str,
+) -> &'a mut KindTally {
+    rows.entry((site, kind.to_owned()))
+        .or_insert_with(|| KindTally {
+            site,
+            kind: kind.to_owned(),
+            verified: 0,
+            applied: 0,
+            unverified: 0,
+            left_alone: 0,
+        })
 }
 
 fn is_left_alone(entry: &ReadEntry) -> bool {

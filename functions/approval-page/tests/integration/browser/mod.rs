@@ -1,11 +1,12 @@
 //! The page in a real browser: phone and desktop, light and dark, with a keyboard, by people who are tired.
 
-mod driver;
+mod serve;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use browser::{Browser, DESKTOP, LOOKS, axe};
 use fantoccini::Locator;
 use fantoccini::key::Key;
 use recovery::approval::{Choice, Decisions};
@@ -13,7 +14,7 @@ use recovery::evidence::{EVIDENCE_FORMAT, FrozenEvidence, SiteEvidence};
 use recovery::site::SiteLabel;
 use recovery::verdict::{DownCause, Observation, Outcome, Probe, Signal, Vantage, judge};
 
-use self::driver::{Browser, DESKTOP, LOOKS, axe, serve};
+use self::serve::serve;
 use crate::support::{Asking, Like, PLAN, asking};
 
 /// A request with half an hour of signals: first healthy, then dark at the primary.
@@ -131,7 +132,7 @@ async fn the_page_is_readable_in_every_light_and_width_and_a_checker_finds_nothi
         let base = serve(&asking).await;
         let link = format!("{base}{}", asking.path().await);
         browser.client.goto(&link).await.unwrap();
-        browser.picture(look.name).await;
+        browser.picture(&format!("approval-{}", look.name)).await;
         assert_eq!(
             browser.serious(&axe).await,
             Vec::<String>::new(),
@@ -152,7 +153,7 @@ async fn the_page_is_readable_in_every_light_and_width_and_a_checker_finds_nothi
         // What is wrong is said, and what was typed is kept.
         fill(&browser, "lakehous", "approve").await;
         submit(&browser).await;
-        browser.picture(&format!("{}-wrong", look.name)).await;
+        browser.picture(&format!("approval-{}-wrong", look.name)).await;
         assert!(text(&browser).await.contains("Nothing was decided"));
         assert_eq!(
             browser.serious(&axe).await,
@@ -166,7 +167,7 @@ async fn the_page_is_readable_in_every_light_and_width_and_a_checker_finds_nothi
             .goto(&format!("{base}/nonsense"))
             .await
             .unwrap();
-        browser.picture(&format!("{}-not-valid", look.name)).await;
+        browser.picture(&format!("approval-{}-not-valid", look.name)).await;
         assert_eq!(
             browser.serious(&axe).await,
             Vec::<String>::new(),
@@ -184,7 +185,7 @@ async fn an_approval_counts_once_whatever_the_back_button_does() {
     };
     fill(&browser, PLAN, "approve").await;
     submit(&browser).await;
-    browser.picture("recorded").await;
+    browser.picture("approval-recorded").await;
     assert!(
         text(&browser).await.contains("Approved"),
         "{}",
@@ -196,7 +197,7 @@ async fn an_approval_counts_once_whatever_the_back_button_does() {
     browser.client.back().await.unwrap();
     // Nothing is kept by the browser: the page is asked for again, and says that it is over.
     browser.client.goto(&link).await.unwrap();
-    browser.picture("decided").await;
+    browser.picture("approval-decided").await;
     let shown = text(&browser).await;
     assert!(
         !shown.contains("Send my decision") && !shown.contains("Ada"),
@@ -232,7 +233,7 @@ async fn an_expired_link_says_so_and_nothing_else() {
     fill(&browser, PLAN, "approve").await;
     asking.pass(100_000);
     submit(&browser).await;
-    browser.picture("expired").await;
+    browser.picture("approval-expired").await;
     let shown = text(&browser).await;
     assert!(shown.to_lowercase().contains("expired"), "{shown}");
     assert!(

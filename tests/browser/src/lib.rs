@@ -1,19 +1,21 @@
-//! A headless Chromium by WebDriver, and the page served to it on loopback through the function's own handler.
+//! A headless Chromium by WebDriver, for tests that look at a page as people do. Without a browser they skip and say so.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "only tests use it: what does not work there is a failed test"
+)]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Request, State};
-use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fantoccini::{Client, ClientBuilder};
-use local_cloud::harness::url;
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
 
-use crate::support::Asking;
+mod command;
 
 /// In CI these tests must run: a missing browser is a failure there.
 const REQUIRED: &str = "BROWSER_TESTS";
@@ -24,17 +26,30 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// How the page is looked at.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Look {
-    pub(crate) name: &'static str,
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) mobile: bool,
-    pub(crate) dark: bool,
+fn pictures() -> PathBuf {
+    let folder = std::env::var_os(SCREENSHOTS)
+        .map_or_else(|| root().join("target/screenshots"), PathBuf::from);
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
-pub(crate) const DESKTOP: Look = Look {
+/// How the page is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// Names its pictures.
+    pub name: &'static str,
+    /// Pixels.
+    pub width: u32,
+    /// Pixels.
+    pub height: u32,
+    /// A phone.
+    pub mobile: bool,
+    /// The dark is preferred.
+    pub dark: bool,
+}
+
+/// A wide window by day.
+pub const DESKTOP: Look = Look {
     name: "desktop-light",
     width: 1280,
     height: 2400,
@@ -43,7 +58,7 @@ pub(crate) const DESKTOP: Look = Look {
 };
 
 /// Phone and desktop, light and dark.
-pub(crate) const LOOKS: [Look; 4] = [
+pub const LOOKS: [Look; 4] = [
     DESKTOP,
     Look {
         name: "desktop-dark",
@@ -67,13 +82,15 @@ pub(crate) const LOOKS: [Look; 4] = [
 ];
 
 /// A browser with its driver; both end with it.
-pub(crate) struct Browser {
-    pub(crate) client: Client,
+pub struct Browser {
+    /// Drives it.
+    pub client: Client,
     driver: Child,
 }
 
-/// The text of axe-core, the accessibility checker.
-pub(crate) fn axe() -> Option<String> {
+/// The text of axe-core, the accessibility checker; `None`, with a message, where it is not installed.
+#[must_use]
+pub fn axe() -> Option<String> {
     let file = root().join("target/axe/node_modules/axe-core/axe.min.js");
     match std::fs::read_to_string(&file) {
         Ok(text) => Some(text),
@@ -101,7 +118,10 @@ fn found(names: &[&str]) -> Option<PathBuf> {
 
 impl Browser {
     /// Starts a browser; `None`, with a message, where there is none.
-    pub(crate) async fn start(look: Look) -> Option<Self> {
+    ///
+    /// # Panics
+    /// If there is one that does not start, or none and the environment asks for it.
+    pub async fn start(look: Look) -> Option<Self> {
         let (Some(chromium), Some(chromedriver)) = (
             found(&["chromium", "chromium-browser", "google-chrome"]),
             found(&["chromedriver"]),
@@ -137,14 +157,20 @@ impl Browser {
         if look.dark {
             arguments.push("--blink-settings=preferredColorScheme=0".to_owned());
         }
-        let mut options = json!({"binary": chromium, "args": arguments});
+        let mut options: Value = json!({"binary": chromium, "args": arguments});
         if look.mobile {
             options["mobileEmulation"] = json!({"deviceMetrics":
                 {"width": look.width, "height": look.height, "pixelRatio": 2.0, "mobile": true, "touch": true}});
         }
-        let capabilities: Map<String, Value> = [("goog:chromeOptions".to_owned(), options)]
-            .into_iter()
-            .collect();
+        let capabilities: Map<String, Value> = [
+            ("goog:chromeOptions".to_owned(), options),
+            (
+                "goog:loggingPrefs".to_owned(),
+                json!({"browser": "ALL", "performance": "ALL"}),
+            ),
+        ]
+        .into_iter()
+        .collect();
         let mut builder =
             ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
         let client = builder
@@ -155,24 +181,78 @@ impl Browser {
         Some(Self { client, driver })
     }
 
+    /// What the page wrote to the console, errors of loading included.
+    ///
+    /// # Panics
+    /// If the driver does not tell.
+    pub async fn console(&self) -> Vec<String> {
+        let entries = self.log("browser").await;
+        entries
+            .iter()
+            .map(|entry| format!("{}: {}", entry["level"], entry["message"]))
+            .collect()
+    }
+
+    /// Every address that was asked for since the last call.
+    ///
+    /// # Panics
+    /// If the driver does not tell.
+    pub async fn requests(&self) -> Vec<String> {
+        let entries = self.log("performance").await;
+        entries
+            .iter()
+            .filter_map(|entry| serde_json::from_str::<Value>(entry["message"].as_str()?).ok())
+            .filter(|event| event["message"]["method"] == "Network.requestWillBeSent")
+            .filter_map(|event| {
+                let url = event["message"]["params"]["request"]["url"].as_str()?;
+                Some(url.to_owned())
+            })
+            .collect()
+    }
+
+    async fn log(&self, kind: &'static str) -> Vec<Value> {
+        let asked = command::Post::new("se/log", json!({"type": kind}));
+        let answer = self.client.issue_cmd(asked).await.unwrap();
+        answer.as_array().cloned().unwrap_or_default()
+    }
+
+    /// Leaves the page as it is printed, a PDF, and gives its bytes.
+    ///
+    /// # Panics
+    /// If it cannot be printed.
+    pub async fn print(&self, name: &str) -> Vec<u8> {
+        let asked = command::Post::new("print", json!({"background": true}));
+        let answer = self.client.issue_cmd(asked).await.unwrap();
+        let bytes = STANDARD.decode(answer.as_str().unwrap()).unwrap();
+        std::fs::write(pictures().join(format!("{name}.pdf")), &bytes).unwrap();
+        bytes
+    }
+
     /// Ends both.
-    pub(crate) async fn stop(mut self) {
+    ///
+    /// # Panics
+    /// If they do not end.
+    pub async fn stop(mut self) {
         self.client.clone().close().await.unwrap();
         self.driver.kill().unwrap();
         self.driver.wait().unwrap();
     }
 
     /// Leaves a picture of what is shown.
-    pub(crate) async fn picture(&self, name: &str) {
-        let folder = std::env::var_os(SCREENSHOTS)
-            .map_or_else(|| root().join("target/screenshots"), PathBuf::from);
-        std::fs::create_dir_all(&folder).unwrap();
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn picture(&self, name: &str) {
+        let folder = pictures();
         let bytes = self.client.screenshot().await.unwrap();
-        std::fs::write(folder.join(format!("approval-{name}.png")), bytes).unwrap();
+        std::fs::write(folder.join(format!("{name}.png")), bytes).unwrap();
     }
 
     /// What the accessibility checker finds serious or worse.
-    pub(crate) async fn serious(&self, axe: &str) -> Vec<String> {
+    ///
+    /// # Panics
+    /// If it cannot run.
+    pub async fn serious(&self, axe: &str) -> Vec<String> {
         self.client.execute(axe, vec![]).await.unwrap();
         let run = "const done = arguments[arguments.length - 1]; \
                    axe.run(document).then(found => done(found.violations), error => done([{id: String(error), impact: 'critical', nodes: []}]));";
@@ -186,27 +266,3 @@ impl Browser {
     }
 }
 
-/// Serves the page through the handler of the function. The URL has no slash at its end.
-pub(crate) async fn serve(asking: &Arc<Asking>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let router = Router::new()
-        .fallback(
-            |State(asking): State<Arc<Asking>>, request: Request| async move {
-                answer(&asking, request).await
-            },
-        )
-        .with_state(Arc::clone(asking));
-    tokio::spawn(async move { drop(axum::serve(listener, router).await) });
-    base
-}
-
-async fn answer(asking: &Asking, request: Request) -> Response {
-    match url::event(request).await {
-        Some(event) => {
-            let answer = asking.event(event).await;
-            url::respond(&serde_json::to_value(answer).unwrap())
-        }
-        None => axum::http::StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-    }
-}

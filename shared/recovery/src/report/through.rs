@@ -1,0 +1,77 @@
+//! What ran at the old site although it was fenced.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::Subject;
+use crate::ledger::ReadPage;
+use crate::run::{RunDocument, Stage};
+use crate::state::Fence;
+
+/// The most that are named.
+const MOST_NAMED: usize = 50;
+
+/// What got through the fence until the report was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GotThrough {
+    /// Since when the fence stands; `null` if none does.
+    pub fenced_since: Option<Timestamp>,
+    /// When the old site was first seen quiet; `null`: not until this report, so nobody knows yet what ran there.
+    pub seen_quiet_at: Option<Timestamp>,
+    /// Runs that were found and cancelled after the fence was thought to hold.
+    pub runs: usize,
+    /// The first of them.
+    pub first: Vec<Subject>,
+}
+
+impl GotThrough {
+    pub(super) fn of(run: &RunDocument, pages: &[ReadPage], fence: Option<&Fence>) -> Self {
+        let held = run
+            .stages
+            .iter()
+            .filter(|s| s.stage == Stage::Fence)
+            .filter_map(|s| s.finished_at)
+            .max();
+        let mut first_seen: BTreeMap<&Subject, Timestamp> = BTreeMap::new();
+        let fencing = pages
+            .iter()
+            .filter(|p| p.site == run.from && p.stage == "Fence")
+            .flat_map(|p| &p.entries)
+            .filter(|e| e.status == "Attempted");
+        for entry in fencing {
+            if let Some(subject) = entry.subject.as_ref().filter(|s| s.kind == "run") {
+                let seen = first_seen.entry(subject).or_insert(entry.at);
+                *seen = (*seen).min(entry.at);
+            }
+        }
+        let through: Vec<&Subject> = first_seen
+            .into_iter()
+            .filter(|(_, seen)| held.is_some_and(|held| *seen > held))
+            .map(|(subject, _)| subject)
+            .collect();
+        Self {
+            fenced_since: fence.map(|f| f.since),
+            seen_quiet_at: fence.and_then(|f| f.verified_at),
+            runs: through.len(),
+            first: through.into_iter().take(MOST_NAMED).cloned().collect(),
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match (self.fenced_since, self.seen_quiet_at, self.runs) {
+            (None, _, 0) => "no fence stands".to_owned(),
+            (Some(_), None, 0) => {
+                "not known yet: the old site has not been seen quiet; the standing fence goes on looking".to_owned()
+            }
+            (_, _, 0) => "nothing".to_owned(),
+            (_, _, 1) => "1 run".to_owned(),
+            (_, _, runs) => format!("{runs} runs"),
+        }
+    }
+}
