@@ -15,7 +15,7 @@ const MACHINE: &str = "infra/failover.asl.json";
 /// Every check runs, so that one problem does not hide another.
 pub(crate) fn run() -> Result<ExitCode, String> {
     let venv = root::venv()?;
-    let checks: [(&str, Result<(), String>); 7] = [
+    let checks: [(&str, Result<(), String>); 8] = [
         (TEMPLATE, template(&venv, TEMPLATE)),
         (OBSERVER, template(&venv, OBSERVER)),
         (
@@ -28,7 +28,14 @@ pub(crate) fn run() -> Result<ExitCode, String> {
             plan::EXAMPLE,
             plan::check(&root::path().join(plan::EXAMPLE)).and_then(succeeded),
         ),
-        ("example against schema", example_fits_schema(&venv)),
+        (
+            "example of a plan against schema",
+            fits(&venv, plan::EXAMPLE, schema::PLAN),
+        ),
+        (
+            "example of a report against schema",
+            fits(&venv, schema::REPORT_EXAMPLE, schema::REPORT),
+        ),
     ];
     let mut code = ExitCode::SUCCESS;
     for (what, result) in checks {
@@ -108,7 +115,7 @@ fn cfn_lint(venv: &Venv, file: &Path) -> Result<(), String> {
     said_nothing(Command::new(venv.tool("cfn-lint")).arg("--").arg(file))
 }
 
-fn example_fits_schema(venv: &Venv) -> Result<(), String> {
+fn fits(venv: &Venv, example: &str, schema: &str) -> Result<(), String> {
     let script = "import json, sys, jsonschema; plan, schema = (json.load(open(f)) for f in sys.argv[1:]); \
                   jsonschema.Draft202012Validator.check_schema(schema); \
                   errors = [f'{e.json_path}: {e.message}' for e in jsonschema.Draft202012Validator(schema).iter_errors(plan)]; \
@@ -117,8 +124,8 @@ fn example_fits_schema(venv: &Venv) -> Result<(), String> {
     said_nothing(
         Command::new(venv.python())
             .args(["-c", script])
-            .arg(root.join(plan::EXAMPLE))
-            .arg(root.join(schema::PLAN)),
+            .arg(root.join(example))
+            .arg(root.join(schema)),
     )
 }
 

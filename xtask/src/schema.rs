@@ -13,6 +13,9 @@ pub(crate) const PLAN: &str = "infra/plan.schema.json";
 /// The report's.
 pub(crate) const REPORT: &str = "infra/report.schema.json";
 
+/// A report as an example, which the tests of its page show.
+pub(crate) const REPORT_EXAMPLE: &str = "infra/report.example.json";
+
 /// Each published schema.
 pub(crate) const ALL: [&str; 2] = [PLAN, REPORT];
 

@@ -10,6 +10,9 @@ const AXIS: u32 = 46;
 /// The share of the width that names take.
 const NAMES: f64 = 0.22;
 
+/// The width of a letter behind a bar, with what stands about it.
+const LETTER: f64 = 9.0;
+
 const INK: RGBColor = RGBColor(0x16, 0x19, 0x1D);
 const BAD: RGBColor = RGBColor(0xA3, 0x16, 0x0F);
 const DETECT: RGBColor = RGBColor(0x6B, 0x74, 0x80);
@@ -120,7 +123,10 @@ fn draw(bars: &[Bar], mark: Option<f64>, unit: &str, about: &str) -> Result<Stri
     let longest = bars.iter().map(|bar| bar.to).fold(1.0, f64::max);
     // A mark far away would press the bars together; the words beside the chart tell it.
     let mark = mark.filter(|mark| *mark <= longest * 1.5);
-    let longest = longest.max(mark.unwrap_or(0.0)) * 1.16;
+    // Room for the words behind the longest bar.
+    let words = bars.iter().map(|bar| bar.text.chars().count()).max();
+    let room = words.unwrap_or(0) as f64 * LETTER / (f64::from(WIDTH) * (1.0 - NAMES));
+    let longest = longest.max(mark.unwrap_or(0.0)) / (1.0 - room.min(0.5));
     let left = -longest * NAMES / (1.0 - NAMES);
     let mut svg = String::new();
     let problem = |error: &dyn std::fmt::Display| format!("a chart could not be drawn: {error}");

@@ -3,7 +3,7 @@
 
 mod chart;
 mod gather;
-mod page;
+pub mod page;
 
 use aws::documents::Change;
 use aws::notices::{Audience, Notice};

@@ -107,7 +107,10 @@ pub(crate) fn objective(seconds: &u32) -> String {
 }
 
 /// The page of a report. Every text of people and of the workspaces is escaped.
-pub(crate) fn render(report: &Report) -> Result<String, Failure> {
+///
+/// # Errors
+/// `Internal`, if a chart or the page could not be made.
+pub fn render(report: &Report) -> Result<String, Failure> {
     let (rto_verdict, rto_class) = match (report.rto_seconds, report.rto_objective_seconds) {
         (Some(rto), Some(objective)) if rto <= f64::from(objective) => ("met", "fine"),
         (Some(_), Some(_)) => ("MISSED", "off"),

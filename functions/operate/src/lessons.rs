@@ -94,7 +94,8 @@ mod tests {
         act(&ports, add).await.unwrap();
         let stored: Lessons = ports.read(keys::LESSONS).await.unwrap().unwrap();
         assert_eq!(stored.lessons.len(), 1);
-        let resolve = json!({"act": "resolve-lesson", "lesson": 1, "who": "Eve", "why": "ten are there"});
+        let resolve =
+            json!({"act": "resolve-lesson", "lesson": 1, "who": "Eve", "why": "ten are there"});
         act(&ports, resolve).await.unwrap();
         let stored: Lessons = ports.read(keys::LESSONS).await.unwrap().unwrap();
         assert_eq!(stored.lessons[0].resolved.as_ref().unwrap().who, "Eve");

@@ -11,7 +11,9 @@ use crate::kind::{DrMode, Kind, Object};
 use crate::site::SiteLabel;
 
 /// Names one thing that was acted on: an object or a run, at one site.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 pub struct Subject {
     /// `job`, `cluster`, … or `run`.
     pub kind: String,

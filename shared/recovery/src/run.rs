@@ -28,7 +28,9 @@ pub enum Mode {
 }
 
 /// A stage of a run, in order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Stage {
     /// Plan, lock, evidence.
     Begin,

@@ -181,6 +181,20 @@ impl Browser {
         Some(Self { client, driver })
     }
 
+    /// Leaves a picture of the whole page, however long it is.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn whole_page(&self, name: &str) {
+        let asked = command::Post::new(
+            "goog/cdp/execute",
+            json!({"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": true}}),
+        );
+        let answer = self.client.issue_cmd(asked).await.unwrap();
+        let bytes = STANDARD.decode(answer["data"].as_str().unwrap()).unwrap();
+        std::fs::write(pictures().join(format!("{name}.png")), bytes).unwrap();
+    }
+
     /// What the page wrote to the console, errors of loading included.
     ///
     /// # Panics
@@ -265,4 +279,3 @@ impl Browser {
             .collect()
     }
 }
-

@@ -18,7 +18,9 @@ use crate::verdict::Verdict;
 
 /// The opaque name of one request: 128 random bits as 32 hexadecimal digits. It says nothing of the run, and alone it opens
 /// nothing: the page also wants the link's signature, the command line an IAM permission.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct ApprovalId(String);
 

@@ -35,7 +35,9 @@ impl Clock {
             .map(|s| (s.stage, s.seconds))
             .collect();
         let sum = |phase| {
-            let all = seconds.iter().filter(|(stage, _)| Phase::of(**stage) == phase);
+            let all = seconds
+                .iter()
+                .filter(|(stage, _)| Phase::of(**stage) == phase);
             rounded(all.map(|(_, seconds)| seconds).sum())
         };
         Self {

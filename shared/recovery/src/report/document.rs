@@ -150,4 +150,3 @@ pub struct HumanAct {
     /// Why.
     pub why: String,
 }
-

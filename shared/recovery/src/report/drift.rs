@@ -73,7 +73,11 @@ mod tests {
         let found = Drift::of("before the approval", &stored);
         assert_eq!(found.len(), 1);
         assert_eq!(
-            (found[0].name.as_str(), found[0].status.as_str(), found[0].blocking),
+            (
+                found[0].name.as_str(),
+                found[0].status.as_str(),
+                found[0].blocking
+            ),
             ("a", "MISSING", true)
         );
         assert_eq!(found[0].fields, ["settings.tasks[0].new_cluster"]);

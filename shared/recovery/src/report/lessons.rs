@@ -171,14 +171,22 @@ mod tests {
         let mut lessons = Lessons::default();
         let run = Some(RunId::new("run-1"));
         let number = lessons
-            .add(run.clone(), "more idle instances", "Ada", "slow pools", at(1))
+            .add(
+                run.clone(),
+                "more idle instances",
+                "Ada",
+                "slow pools",
+                at(1),
+            )
             .unwrap();
         // Repeated, as an act may be.
         let again = lessons.add(run, "more idle instances", "Ada", "slow pools", at(2));
         assert_eq!(again, Ok(number));
         let open = |lessons: &Lessons, before| lessons.for_report(Some(at(before))).len();
         assert_eq!((open(&lessons, 10), open(&lessons, 1000)), (1, 1));
-        lessons.resolve(number, "Ada", "ten instances", at(20)).unwrap();
+        lessons
+            .resolve(number, "Ada", "ten instances", at(20))
+            .unwrap();
         lessons.resolve(number, "Eve", "nothing", at(21)).unwrap();
         assert_eq!(lessons.lessons[0].resolved.as_ref().unwrap().who, "Ada");
         assert_eq!((open(&lessons, 10), open(&lessons, 30)), (1, 0));
@@ -190,13 +198,17 @@ mod tests {
     fn the_document_stays_bounded_and_numbers_are_never_given_twice() {
         let mut lessons = Lessons::default();
         for i in 0..500 {
-            let number = lessons.add(None, &format!("lesson {i}"), "Ada", "why", at(i)).unwrap();
+            let number = lessons
+                .add(None, &format!("lesson {i}"), "Ada", "why", at(i))
+                .unwrap();
             lessons.resolve(number, "Ada", "done", at(i)).unwrap();
         }
         assert_eq!(lessons.lessons.len(), MOST_RESOLVED);
         assert_eq!(lessons.next, 501);
         for i in 0..MOST_OPEN {
-            lessons.add(None, &format!("open {i}"), "Ada", "why", at(0)).unwrap();
+            lessons
+                .add(None, &format!("open {i}"), "Ada", "why", at(0))
+                .unwrap();
         }
         assert!(lessons.add(None, "one more", "Ada", "why", at(0)).is_err());
     }

@@ -145,7 +145,9 @@ pub fn make(facts: Facts<'_>) -> Report {
         readiness: facts.readiness,
         drift: facts.drift,
         left_to_do: Vec::new(),
-        lessons: facts.lessons.for_report(facts.history.last_before(&run.run)),
+        lessons: facts
+            .lessons
+            .for_report(facts.history.last_before(&run.run)),
         next: next_step(run, facts.outcome, facts.fence.is_some()),
     };
     report.left_to_do = left_to_do(&report, facts.fence.is_some());

@@ -13,7 +13,9 @@ pub(super) fn left_to_do(report: &Report, fence_stands: bool) -> Vec<String> {
     }
     let mut listed: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for item in &report.listed {
-        *listed.entry((&item.subject.kind, &item.reason)).or_default() += 1;
+        *listed
+            .entry((&item.subject.kind, &item.reason))
+            .or_default() += 1;
     }
     for ((kind, reason), count) in listed {
         let plural = if count == 1 { "" } else { "s" };
@@ -30,7 +32,10 @@ pub(super) fn left_to_do(report: &Report, fence_stands: bool) -> Vec<String> {
         ));
     }
     for set in report.data.iter().filter(|set| set.loss_seconds.is_none()) {
-        left.push(format!("find out what was lost of {}: nobody knows", set.name));
+        left.push(format!(
+            "find out what was lost of {}: nobody knows",
+            set.name
+        ));
     }
     if fence_stands {
         left.push(format!(

@@ -14,7 +14,10 @@ impl RecoveryTime {
     pub(super) fn of(run: &RunDocument) -> Self {
         let (from, words): (Timestamp, &str) = match run.evidence.failing_since {
             Some(since) => (since, "from the first failed signal"),
-            None => (run.begun_at, "from the beginning of the run (no failure was seen)"),
+            None => (
+                run.begun_at,
+                "from the beginning of the run (no failure was seen)",
+            ),
         };
         let until = run
             .stages

@@ -114,7 +114,12 @@ impl Report {
         if !self.left_to_do.is_empty() {
             lines.push(String::new());
             lines.push("Left for people:".to_owned());
-            lines.extend(self.left_to_do.iter().take(10).map(|line| format!("- {line}")));
+            lines.extend(
+                self.left_to_do
+                    .iter()
+                    .take(10)
+                    .map(|line| format!("- {line}")),
+            );
         }
         let open = self.lessons.iter().filter(|l| l.resolved.is_none()).count();
         if open > 0 {

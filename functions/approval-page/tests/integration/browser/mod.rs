@@ -153,7 +153,9 @@ async fn the_page_is_readable_in_every_light_and_width_and_a_checker_finds_nothi
         // What is wrong is said, and what was typed is kept.
         fill(&browser, "lakehous", "approve").await;
         submit(&browser).await;
-        browser.picture(&format!("approval-{}-wrong", look.name)).await;
+        browser
+            .picture(&format!("approval-{}-wrong", look.name))
+            .await;
         assert!(text(&browser).await.contains("Nothing was decided"));
         assert_eq!(
             browser.serious(&axe).await,
@@ -167,7 +169,9 @@ async fn the_page_is_readable_in_every_light_and_width_and_a_checker_finds_nothi
             .goto(&format!("{base}/nonsense"))
             .await
             .unwrap();
-        browser.picture(&format!("approval-{}-not-valid", look.name)).await;
+        browser
+            .picture(&format!("approval-{}-not-valid", look.name))
+            .await;
         assert_eq!(
             browser.serious(&axe).await,
             Vec::<String>::new(),
