@@ -44,6 +44,7 @@ pub use ids::{
     ClusterId, IdempotencyToken, JobId, PipelineId, PipelineUpdateId, PoolId, RunId, StatementId,
     WarehouseId, WorkspaceId,
 };
+pub use limits::Documented;
 pub use permissions::ObjectType;
 pub use pools::EDITABLE_POOL_FIELDS;
 pub use runs::RunsFilter;

@@ -83,6 +83,45 @@ const DOCUMENTED: [(Class, u64); 31] = [
     (Class::Token, UNPUBLISHED),
 ];
 
+/// Calls whose rate somebody wants to know without a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Documented {
+    /// `jobs/get`.
+    JobsGet,
+    /// `jobs/update`.
+    JobsUpdate,
+    /// `jobs/run-now`.
+    JobsRunNow,
+    /// `jobs/runs/cancel`.
+    RunsCancel,
+    /// `jobs/runs/cancel-all`.
+    RunsCancelAll,
+    /// Changes of pipelines.
+    PipelinesWrite,
+    /// What has no published number.
+    Other,
+}
+
+impl Documented {
+    /// Requests a minute that a workspace takes.
+    #[must_use]
+    pub fn per_minute(self) -> u64 {
+        let class = match self {
+            Self::JobsGet => Class::JobsGet,
+            Self::JobsUpdate => Class::JobsUpdate,
+            Self::JobsRunNow => Class::JobsRunNow,
+            Self::RunsCancel => Class::RunsCancel,
+            Self::RunsCancelAll => Class::RunsCancelAll,
+            Self::PipelinesWrite => Class::PipelinesWrite,
+            Self::Other => Class::ClustersWrite,
+        };
+        DOCUMENTED
+            .iter()
+            .find(|(other, _)| *other == class)
+            .map_or(UNPUBLISHED, |(_, rate)| *rate)
+    }
+}
+
 /// The time between two requests at a share of a rate.
 fn interval(per_minute: u64, share: RateShare) -> Duration {
     // 60 s / (rate × percent / 100), rounded up so that the rate is never exceeded.

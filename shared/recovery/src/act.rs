@@ -116,6 +116,23 @@ pub enum Lane {
     Pools,
 }
 
+impl Lane {
+    /// All lanes.
+    pub const ALL: [Self; 11] = [
+        Self::Jobs,
+        Self::RunNow,
+        Self::QueuedRuns,
+        Self::Runs,
+        Self::Pipelines,
+        Self::Apps,
+        Self::Dashboards,
+        Self::Alerts,
+        Self::Warehouses,
+        Self::Clusters,
+        Self::Pools,
+    ];
+}
+
 impl Act {
     /// The lane of the act.
     #[must_use]

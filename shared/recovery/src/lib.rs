@@ -17,6 +17,7 @@ pub mod permissions;
 pub mod plan;
 pub mod quartz;
 pub mod readiness;
+pub mod rehearsal;
 pub mod replication;
 pub mod report;
 pub mod reset;

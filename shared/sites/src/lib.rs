@@ -2,14 +2,20 @@
 
 mod act;
 mod connect;
+mod export;
 mod failure;
 mod permissions;
 mod pointers;
+mod rates;
 mod read;
+mod redact;
 
 pub use act::{carry_out, is_refusal, is_silence, rerun_token};
 pub use connect::{Purpose, Role, connect, connect_to, frozen_url, workspace_url};
+pub use export::{Export, export};
 pub use failure::failure_at;
 pub use permissions::{permissions_key, read_permissions};
 pub use pointers::{Pointers, assert_pointers};
+pub use rates::documented_rates;
 pub use read::{Depth, read_inventory, read_record, read_unfenceable};
+pub use redact::{REDACTED, redact};

@@ -188,6 +188,11 @@ async fn whole(
     }
 }
 
+/// All objects of a list.
+pub(crate) async fn list_of(workspace: &Workspace, kind: List) -> Result<Vec<Object>, Error> {
+    list(workspace, kind, &[]).await
+}
+
 async fn list(
     workspace: &Workspace,
     list: List,

@@ -17,6 +17,9 @@ pub enum DrillError {
     /// The inventory cannot be used.
     #[error("the inventory cannot be used: {0}")]
     Inventory(#[from] InventoryError),
+    /// The inventory cannot be rehearsed.
+    #[error("{0}")]
+    Rehearsal(String),
     /// A file cannot be written or read.
     #[error("{path}: {source}", path = path.display())]
     File {

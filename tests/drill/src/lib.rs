@@ -13,6 +13,7 @@ mod people;
 pub mod plan;
 pub mod progress;
 pub mod promises;
+pub mod rehearsal;
 pub mod scenario;
 pub mod script;
 pub mod secrets;

@@ -96,5 +96,16 @@ async fn drill(arguments: &Arguments, progress: &Progress) -> Result<drill::Summ
         binaries,
         interactive: arguments.interactive,
     };
+    if options.inventory.is_some() {
+        rehearse(&options)?;
+    }
     drill::run(&options, progress).await
+}
+
+/// Says what a failover of this very estate would take, and leaves it in the folder as JSON.
+fn rehearse(options: &Options) -> Result<(), DrillError> {
+    let estate = drill::estate::Estate::load(options.inventory.as_deref(), options.scenario)?;
+    let rehearsal = drill::rehearsal::of(&estate, jiff::Timestamp::now())?;
+    println!("{}", drill::rehearsal::in_words(&rehearsal));
+    drill::rehearsal::save(&rehearsal, &options.out)
 }

@@ -37,10 +37,16 @@ impl Estate {
     ///
     /// # Errors
     /// The key that holds something else.
-    pub fn of(document: &Value, site: SiteLabel, read_at: Timestamp) -> Result<Self, NotAnInventory> {
+    pub fn of(
+        document: &Value,
+        site: SiteLabel,
+        read_at: Timestamp,
+    ) -> Result<Self, NotAnInventory> {
         let mut resources = Vec::new();
         for (key, kind) in KEYS {
-            let protected = objects(document, key)?.into_iter().filter(|raw| kind.is_protected(raw));
+            let protected = objects(document, key)?
+                .into_iter()
+                .filter(|raw| kind.is_protected(raw));
             resources.extend(protected.filter_map(|raw| Resource::new(kind, raw)));
         }
         for dashboard in objects(document, "dashboards")? {
@@ -53,7 +59,10 @@ impl Estate {
                 resources.extend(Resource::new(Kind::DashboardSchedule, schedule));
             }
         }
-        let runs = objects(document, "runs")?.iter().filter_map(ActiveRun::new).collect();
+        let runs = objects(document, "runs")?
+            .iter()
+            .filter_map(ActiveRun::new)
+            .collect();
         let mut unfenceable = Vec::new();
         for kind in UNFENCEABLE {
             for raw in objects(document, &format!("{}s", kind.name))? {

@@ -103,7 +103,9 @@ impl Findings {
 fn ambiguous(protected: &[&Resource]) -> Vec<Ambiguous> {
     let mut by_key: BTreeMap<_, Vec<&Resource>> = BTreeMap::new();
     for resource in protected.iter().filter(|r| r.mode() != DrMode::Excluded) {
-        let same = by_key.entry((resource.kind, resource.key.as_str())).or_default();
+        let same = by_key
+            .entry((resource.kind, resource.key.as_str()))
+            .or_default();
         same.push(resource);
     }
     by_key
@@ -135,7 +137,9 @@ fn pinned(resource: &Resource) -> Vec<Pinned> {
     let mut zones = Vec::new();
     each_object(&Value::Object(resource.raw.clone()), &mut |object| {
         let attributes = object.get("aws_attributes");
-        let zone = attributes.and_then(|a| a.get("zone_id")).and_then(Value::as_str);
+        let zone = attributes
+            .and_then(|a| a.get("zone_id"))
+            .and_then(Value::as_str);
         if let Some(zone) = zone.filter(|zone| !zone.is_empty() && *zone != "auto")
             && !zones.iter().any(|known| known == zone)
         {

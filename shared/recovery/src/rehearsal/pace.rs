@@ -117,12 +117,13 @@ pub(super) fn reading(site: &Inventory, rates: &Rates, assumptions: Assumptions)
     let of_kind = |kind: Kind| {
         let single = match kind.read_back() {
             ReadBack::List => 0,
-            ReadBack::ObjectIf(needed) => {
-                site.of_kind(kind).filter(|r| needed(&r.raw)).count()
-            }
+            ReadBack::ObjectIf(needed) => site.of_kind(kind).filter(|r| needed(&r.raw)).count(),
         };
-        pages(site.of_kind(kind).count(), PAGE) + single as f64 / rates.share(rates.reads_per_minute)
+        pages(site.of_kind(kind).count(), PAGE)
+            + single as f64 / rates.share(rates.reads_per_minute)
     };
     let lists = Kind::ALL.map(of_kind);
-    lists.into_iter().fold(pages(site.runs.len(), PAGE_OF_RUNS), f64::max)
+    lists
+        .into_iter()
+        .fold(pages(site.runs.len(), PAGE_OF_RUNS), f64::max)
 }

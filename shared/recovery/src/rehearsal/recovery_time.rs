@@ -82,7 +82,11 @@ pub(super) fn parts(
     fence_seconds: f64,
 ) -> Vec<Part> {
     let policy = &plan.detection.policy;
-    let probes = plan.detection.interval_seconds.0.saturating_mul(policy.confirmations);
+    let probes = plan
+        .detection
+        .interval_seconds
+        .0
+        .saturating_mul(policy.confirmations);
     let both = |name, seconds| Part {
         name,
         dark_seconds: seconds,

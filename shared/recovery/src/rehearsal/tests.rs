@@ -29,21 +29,38 @@ fn job(id: i64, name: &str, cron: &str) -> Value {
 
 fn rehearsal(document: &Value, standby: &Value) -> Rehearsal {
     let (estate, standby) = (estate(document), estate(standby));
-    rehearse(&estate, &standby, &plan(), &rates(), Assumptions::default(), now())
+    rehearse(
+        &estate,
+        &standby,
+        &plan(),
+        &rates(),
+        Assumptions::default(),
+        now(),
+    )
 }
 
 fn jobs(count: i64) -> Value {
-    let all: Vec<Value> = (1..=count).map(|i| job(i, &format!("job {i}"), "0 0 9 * * ?")).collect();
+    let all: Vec<Value> = (1..=count)
+        .map(|i| job(i, &format!("job {i}"), "0 0 9 * * ?"))
+        .collect();
     json!({"jobs": all})
 }
 
 #[test]
 fn twelve_thousand_jobs_take_twenty_one_minutes_at_the_documented_rate() {
     let whole = rehearsal(&jobs(12_000), &json!({}));
-    let lane = whole.fence.iter().find(|l| l.lane == format!("{:?}", Lane::Jobs)).unwrap();
+    let lane = whole
+        .fence
+        .iter()
+        .find(|l| l.lane == format!("{:?}", Lane::Jobs))
+        .unwrap();
     assert_eq!(lane.requests, 12_000);
     // 12,000 at 9.5 a second.
-    assert!((lane.seconds - 12_000.0 / 9.5).abs() < 0.01, "{}", lane.seconds);
+    assert!(
+        (lane.seconds - 12_000.0 / 9.5).abs() < 0.01,
+        "{}",
+        lane.seconds
+    );
     // 120 pages before and after.
     assert!((whole.fence_seconds - lane.seconds - 2.0 * 60.0).abs() < 0.01);
     assert!(whole.rto_reachable_seconds > whole.rto_dark_seconds);
@@ -55,9 +72,17 @@ fn a_run_waits_for_the_pause_of_its_job() {
     let last = json!({"run_id": 7, "job_id": 95, "run_name": "r", "status": {"state": "RUNNING"}});
     document["runs"] = json!([last]);
     let whole = rehearsal(&document, &json!({}));
-    let runs = whole.fence.iter().find(|l| l.lane == format!("{:?}", Lane::Runs)).unwrap();
+    let runs = whole
+        .fence
+        .iter()
+        .find(|l| l.lane == format!("{:?}", Lane::Runs))
+        .unwrap();
     // All fire at the same time, so the pause of the last one comes after 10 s; its run needs one more turn.
-    assert!((runs.seconds - (10.0 + 1.0 / 9.5)).abs() < 0.01, "{}", runs.seconds);
+    assert!(
+        (runs.seconds - (10.0 + 1.0 / 9.5)).abs() < 0.01,
+        "{}",
+        runs.seconds
+    );
 }
 
 #[test]
@@ -75,7 +100,11 @@ fn the_activation_counts_what_really_differs_at_the_standby() {
     };
     let prepared = rehearsal(&jobs(190), &paused(190));
     // 190 at 9.5 a second, and two readings of two pages.
-    assert!((schedules(&prepared) - (20.0 + 2.0)).abs() < 0.01, "{}", schedules(&prepared));
+    assert!(
+        (schedules(&prepared) - (20.0 + 2.0)).abs() < 0.01,
+        "{}",
+        schedules(&prepared)
+    );
     let nothing_to_do = rehearsal(&paused(190), &paused(190));
     assert!((schedules(&nothing_to_do) - 1.0).abs() < 0.01);
 }
@@ -83,7 +112,8 @@ fn the_activation_counts_what_really_differs_at_the_standby() {
 #[test]
 fn what_stands_in_the_way_is_named() {
     let mut twin = job(2, "twice", "0 0 9 * * ?");
-    twin["settings"]["job_clusters"] = json!([{"new_cluster": {"aws_attributes": {"zone_id": "us-east-1a"}}}]);
+    twin["settings"]["job_clusters"] =
+        json!([{"new_cluster": {"aws_attributes": {"zone_id": "us-east-1a"}}}]);
     let mut both = job(4, "stream", "0 0 9 * * ?");
     both["settings"]["tags"] = json!({"dr-mode": "active-active"});
     let mut spared = job(5, "spared", "0 0 9 * * ?");
@@ -100,18 +130,33 @@ fn what_stands_in_the_way_is_named() {
     let live = json!({"jobs": [job(9, "odd", "0 0 9 * * ?")]});
     let found = rehearsal(&document, &live).findings;
     assert_eq!(found.ambiguous.len(), 1);
-    assert_eq!((found.ambiguous[0].times, found.ambiguous[0].blocks), (2, true));
+    assert_eq!(
+        (found.ambiguous[0].times, found.ambiguous[0].blocks),
+        (2, true)
+    );
     let zones: Vec<&str> = found.zone_pinned.iter().map(|p| p.zone.as_str()).collect();
     assert_eq!(zones, ["us-east-1b", "us-east-1a"]);
-    let unreadable: Vec<&str> = found.unreadable_schedules.iter().map(|u| u.subject.name.as_str()).collect();
+    let unreadable: Vec<&str> = found
+        .unreadable_schedules
+        .iter()
+        .map(|u| u.subject.name.as_str())
+        .collect();
     assert_eq!(unreadable, ["odd", "sales/daily"]);
-    let names = |all: &[crate::inventory::Subject]| all.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    let names =
+        |all: &[crate::inventory::Subject]| all.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
     assert_eq!(names(&found.live_at_both), ["stream"]);
     assert_eq!(names(&found.split), ["odd"]);
     assert_eq!(names(&found.excluded), ["spared"]);
     assert_eq!(found.not_fenceable.len(), 1);
     let words = rehearsal(&document, &live).in_words();
-    for part in ["RTO, predicted", "us-east-1b", "stands 2 times, BLOCKS", "every day UTC", "split brain: 1", "Assumed"] {
+    for part in [
+        "RTO, predicted",
+        "us-east-1b",
+        "stands 2 times, BLOCKS",
+        "every day UTC",
+        "split brain: 1",
+        "Assumed",
+    ] {
         assert!(words.contains(part), "{part}: {words}");
     }
 }

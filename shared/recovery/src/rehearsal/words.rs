@@ -20,7 +20,12 @@ impl Rehearsal {
             .map(|(name, all, live)| format!("{all} {} ({live} live)", kind(name)))
             .collect();
         // Writing to a String does not fail.
-        let _ = writeln!(text, "  {}; {} active runs\n", objects.join(", "), self.runs);
+        let _ = writeln!(
+            text,
+            "  {}; {} active runs\n",
+            objects.join(", "),
+            self.runs
+        );
         let _ = writeln!(
             text,
             "  {:<18} {:>9} {:>9} {:>13}",
@@ -90,7 +95,12 @@ impl Rehearsal {
                     .iter()
                     .map(|a| {
                         let blocks = if a.blocks { ", BLOCKS a run" } else { "" };
-                        format!("{} \"{}\" stands {} times{blocks}", kind(&a.kind), a.key, a.times)
+                        format!(
+                            "{} \"{}\" stands {} times{blocks}",
+                            kind(&a.kind),
+                            a.key,
+                            a.times
+                        )
                     })
                     .collect(),
             ),
@@ -112,10 +122,21 @@ impl Rehearsal {
             ),
             ("live at both sites on purpose", all(&found.live_at_both)),
             ("LIVE AT BOTH SITES: a split brain", all(&found.split)),
-            ("live and left alone (dr-mode=excluded)", all(&found.excluded)),
+            (
+                "live and left alone (dr-mode=excluded)",
+                all(&found.excluded),
+            ),
         ];
         for (title, lines) in lists {
-            let _ = writeln!(text, "  {title}: {}", if lines.is_empty() { "none".to_owned() } else { lines.len().to_string() });
+            let _ = writeln!(
+                text,
+                "  {title}: {}",
+                if lines.is_empty() {
+                    "none".to_owned()
+                } else {
+                    lines.len().to_string()
+                }
+            );
             for line in lines.iter().take(MOST) {
                 let _ = writeln!(text, "  - {line}");
             }

@@ -7,5 +7,6 @@
 
 mod checker;
 mod doors;
+mod estate;
 mod replication;
 mod scenarios;
