@@ -35,9 +35,8 @@ pub fn redact(value: &mut Value) -> usize {
         Value::Object(object) => object
             .iter_mut()
             .map(|(name, inner)| {
-                if WHOLE.contains(&name.as_str()) {
-                    every_text(inner)
-                } else if is_secret_name(name) && inner.is_string() {
+                let whole = WHOLE.contains(&name.as_str());
+                if whole || (is_secret_name(name) && inner.is_string()) {
                     every_text(inner)
                 } else {
                     redact(inner)

@@ -2,7 +2,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     reason = "only tests use it: what does not work there is a failed test"
 )]
 
@@ -101,6 +100,14 @@ pub fn axe() -> Option<String> {
     }
 }
 
+/// The text at a place; empty if there is none.
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
 fn missing(what: &str) {
     assert!(
         std::env::var_os(REQUIRED).is_none(),
@@ -159,8 +166,12 @@ impl Browser {
         }
         let mut options: Value = json!({"binary": chromium, "args": arguments});
         if look.mobile {
-            options["mobileEmulation"] = json!({"deviceMetrics":
+            let emulated = json!({"deviceMetrics":
                 {"width": look.width, "height": look.height, "pixelRatio": 2.0, "mobile": true, "touch": true}});
+            options
+                .as_object_mut()
+                .unwrap()
+                .insert("mobileEmulation".to_owned(), emulated);
         }
         let capabilities: Map<String, Value> = [
             ("goog:chromeOptions".to_owned(), options),
@@ -191,7 +202,7 @@ impl Browser {
             json!({"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": true}}),
         );
         let answer = self.client.issue_cmd(asked).await.unwrap();
-        let bytes = STANDARD.decode(answer["data"].as_str().unwrap()).unwrap();
+        let bytes = STANDARD.decode(text(&answer, "/data")).unwrap();
         std::fs::write(pictures().join(format!("{name}.png")), bytes).unwrap();
     }
 
@@ -203,7 +214,7 @@ impl Browser {
         let entries = self.log("browser").await;
         entries
             .iter()
-            .map(|entry| format!("{}: {}", entry["level"], entry["message"]))
+            .map(|entry| format!("{}: {}", text(entry, "/level"), text(entry, "/message")))
             .collect()
     }
 
@@ -215,12 +226,9 @@ impl Browser {
         let entries = self.log("performance").await;
         entries
             .iter()
-            .filter_map(|entry| serde_json::from_str::<Value>(entry["message"].as_str()?).ok())
-            .filter(|event| event["message"]["method"] == "Network.requestWillBeSent")
-            .filter_map(|event| {
-                let url = event["message"]["params"]["request"]["url"].as_str()?;
-                Some(url.to_owned())
-            })
+            .filter_map(|entry| serde_json::from_str::<Value>(text(entry, "/message")).ok())
+            .filter(|event| text(event, "/message/method") == "Network.requestWillBeSent")
+            .map(|event| text(&event, "/message/params/request/url").to_owned())
             .collect()
     }
 
@@ -274,8 +282,14 @@ impl Browser {
         let found = found.as_array().unwrap();
         found
             .iter()
-            .filter(|v| matches!(v["impact"].as_str(), Some("serious" | "critical")))
-            .map(|v| format!("{}: {}", v["id"], v["nodes"]))
+            .filter(|v| matches!(text(v, "/impact"), "serious" | "critical"))
+            .map(|v| {
+                format!(
+                    "{}: {}",
+                    text(v, "/id"),
+                    v.pointer("/nodes").unwrap_or(&Value::Null)
+                )
+            })
             .collect()
     }
 }

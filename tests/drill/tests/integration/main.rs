@@ -7,6 +7,7 @@
 
 mod checker;
 mod doors;
+#[cfg(test)]
 mod estate;
 mod replication;
 mod scenarios;
