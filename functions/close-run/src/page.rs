@@ -7,7 +7,7 @@ use aws::Failure;
 use jiff::Timestamp;
 use recovery::approval::{Choice, Decision};
 use recovery::report::{Report, words};
-use recovery::run::{Mode, Outcome, Stage};
+use recovery::run::{Outcome, Stage};
 
 use crate::chart;
 
@@ -15,7 +15,7 @@ use crate::chart;
 #[template(path = "report.html")]
 struct Page<'a> {
     report: &'a Report,
-    title: &'static str,
+    title: String,
     route: String,
     outcome: &'static str,
     completed: bool,
@@ -126,7 +126,7 @@ pub fn render(report: &Report) -> Result<String, Failure> {
     };
     let page = Page {
         report,
-        title: title(report.mode),
+        title: format!("{:?}", report.mode),
         route: format!("{} \u{2192} {}", place(report.from), place(report.target)),
         outcome: report.outcome.as_str(),
         completed: report.outcome == Outcome::Completed,
@@ -168,12 +168,6 @@ pub fn render(report: &Report) -> Result<String, Failure> {
     };
     page.render()
         .map_err(|e| Failure::internal(format!("the report's page could not be made: {e}")))
-}
-
-const fn title(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Failover => "Failover",
-    }
 }
 
 fn phases(report: &Report) -> Vec<PhaseRow> {

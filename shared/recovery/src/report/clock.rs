@@ -70,7 +70,7 @@ impl Clock {
 /// What a stage belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Evidence, readiness, and the people's answer.
+    /// Evidence, readiness, people's answer, and whatever else is no other phase's.
     Decide,
     /// The fence, and the second look at the target.
     Fence,
@@ -87,9 +87,6 @@ impl Phase {
     #[must_use]
     pub const fn of(stage: Stage) -> Self {
         match stage {
-            Stage::Begin | Stage::RecoveryPoints | Stage::Readiness | Stage::Approval => {
-                Self::Decide
-            }
             Stage::Fence | Stage::Recheck => Self::Fence,
             Stage::Pools
             | Stage::Compute
@@ -98,6 +95,7 @@ impl Phase {
             | Stage::Schedules => Self::Activate,
             Stage::Validation => Self::Validate,
             Stage::Commit | Stage::Endpoints => Self::Switch,
+            _ => Self::Decide,
         }
     }
 }
