@@ -60,6 +60,8 @@ pub struct Waits {
     approval: u32,
     fence: u32,
     activation: u32,
+    sources: u32,
+    validation: u32,
 }
 
 /// Begins or resumes.
@@ -412,6 +414,8 @@ fn answer(plan: &Plan, run: &RunDocument, fence_stands: bool) -> Answer {
             approval: plan.approval.poll_seconds.0,
             fence: plan.fence.poll_seconds.0,
             activation: plan.activation.poll_seconds.0,
+            sources: plan.data_sources.poll_seconds.0,
+            validation: plan.validation.poll_seconds.0,
         },
         notice: Move {
             plan,

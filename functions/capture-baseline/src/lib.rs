@@ -11,7 +11,7 @@ use recovery::baseline::{
 use recovery::plan::Plan;
 use recovery::site::{ContentDigest, Epoch, SiteLabel};
 use serde::{Deserialize, Serialize};
-use sites::{Purpose, Role, connect, failure_at, read_permissions, read_record};
+use sites::{Purpose, Role, connect, failure_at, read_names, read_permissions, read_record};
 
 /// What starts the function.
 #[derive(Clone, Debug, Deserialize)]
@@ -130,11 +130,15 @@ async fn read(
     let permissions = read_permissions(&workspace, &inventory, &plan.baseline.permissions)
         .await
         .map_err(|e| failure_at(site, &e))?;
+    let names = read_names(&workspace)
+        .await
+        .map_err(|e| failure_at(site, &e))?;
     Ok(Baseline {
         format_version: BASELINE_FORMAT,
         epoch,
         inventory,
         permissions,
+        names,
     })
 }
 

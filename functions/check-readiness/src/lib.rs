@@ -1,22 +1,20 @@
 //! Compares the standby with the baseline: on a schedule, and in every run before the approval and after the fence.
 
-use std::collections::BTreeMap;
+mod sources;
+mod surroundings;
+mod target;
+mod telling;
 
-use aws::{Failure, Invocation, Ports, keys, metrics};
+use aws::buckets::Buckets;
+use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
-use recovery::baseline::{Baseline, BaselinePointer};
 use recovery::failure::FailureName;
-use recovery::inventory::Inventory;
-use recovery::kind::Object;
-use recovery::permissions::difference;
 use recovery::plan::Plan;
-use recovery::readiness::{Readiness, ReadinessAnswer, compare};
+use recovery::readiness::{Readiness, ReadinessAnswer, Summary};
 use recovery::run::Stage;
 use recovery::site::{RunId, RunToken, SiteLabel};
 use serde::{Deserialize, Serialize};
-use sites::{
-    Depth, Purpose, Role, connect, failure_at, permissions_key, read_inventory, read_permissions,
-};
+use sites::Purpose;
 
 /// What starts the function.
 #[derive(Clone, Debug, Deserialize)]
@@ -38,6 +36,13 @@ pub enum Event {
         /// Its token.
         token: RunToken,
     },
+    /// In a run, before anything is started: do the data sources answer?
+    Sources {
+        /// The run.
+        run: RunId,
+        /// Its token.
+        token: RunToken,
+    },
 }
 
 /// The answer to the state machine.
@@ -50,7 +55,7 @@ pub struct Answer {
 }
 
 /// `readiness/status.json` and `runs/<id>/readiness-<phase>.json`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReadinessDocument {
     /// Always 1.
     pub format_version: u32,
@@ -58,6 +63,8 @@ pub struct ReadinessDocument {
     pub checked_at: Timestamp,
     /// The standby.
     pub site: SiteLabel,
+    /// The numbers, and one sentence.
+    pub summary: Summary,
     /// What was found.
     pub readiness: Readiness,
 }
@@ -66,16 +73,26 @@ pub struct ReadinessDocument {
 ///
 /// # Errors
 /// `LockLost`, `NoBaseline`, `SiteUnreachable`, `CredentialRefused`, `WrongWorkspace`, or what the store said.
-pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
+pub async fn handle(
+    event: Event,
+    ports: &Ports,
+    buckets: &Buckets,
+    _: &Invocation,
+) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
     match event {
-        Event::Scheduled => scheduled(ports, &plan).await,
-        Event::Target { run, token } => in_run(ports, &plan, &run, &token, Stage::Readiness).await,
-        Event::Recheck { run, token } => in_run(ports, &plan, &run, &token, Stage::Recheck).await,
+        Event::Scheduled => scheduled(ports, buckets, &plan).await,
+        Event::Target { run, token } => {
+            in_run(ports, buckets, &plan, &run, &token, Stage::Readiness).await
+        }
+        Event::Recheck { run, token } => {
+            in_run(ports, buckets, &plan, &run, &token, Stage::Recheck).await
+        }
+        Event::Sources { run, token } => sources::in_run(ports, buckets, &plan, &run, &token).await,
     }
 }
 
-async fn scheduled(ports: &Ports, plan: &Plan) -> Result<Answer, Failure> {
+async fn scheduled(ports: &Ports, buckets: &Buckets, plan: &Plan) -> Result<Answer, Failure> {
     let state = ports.state().await?;
     let pointer = ports
         .baseline_pointer()
@@ -87,49 +104,57 @@ async fn scheduled(ports: &Ports, plan: &Plan) -> Result<Answer, Failure> {
                 "there is no baseline of the active site to compare with yet",
             )
         })?;
-    let document = check(ports, plan, &pointer, Purpose::Background).await?;
+    let site = pointer.site.other();
+    let before = target::before(ports, site).await?;
+    let mut readiness =
+        target::check(ports, plan, &pointer, before.as_ref(), Purpose::Background).await?;
+    surroundings::look(ports, plan, site, &mut readiness).await;
+    readiness
+        .notes
+        .extend(silent_sources(buckets, plan, site).await);
+    let document = document(ports, site, readiness);
+    telling::tell(ports, plan, before.as_ref(), &document).await?;
     ports.put(keys::READINESS, &document).await?;
-    let blocking = document
-        .readiness
-        .findings
-        .iter()
-        .filter(|f| f.blocking)
-        .count();
-    metrics::emit(
-        &plan.name,
-        &[("Site", document.site.as_str())],
-        &[
-            (
-                "ReadinessPresent",
-                document.readiness.present as f64,
-                "Count",
-            ),
-            ("ReadinessBlocking", blocking as f64, "Count"),
-        ],
-        ports.now(),
-    );
+    telling::measure(ports, plan, &document);
     Ok(answer(&document))
+}
+
+/// The data sources that do not answer now. Before the fence that is a warning; a run waits for them after it.
+async fn silent_sources(buckets: &Buckets, plan: &Plan, site: SiteLabel) -> Vec<String> {
+    let seen = sources::ask(buckets, plan, site).await;
+    seen.into_iter()
+        .filter(|source| !source.reachable)
+        .map(|source| format!("data source \"{}\": {}", source.name, source.detail))
+        .collect()
 }
 
 async fn in_run(
     ports: &Ports,
+    buckets: &Buckets,
     plan: &Plan,
     run: &RunId,
     token: &RunToken,
     stage: Stage,
 ) -> Result<Answer, Failure> {
-    let document = ports.enter(run, token, stage).await?;
-    let mut result = check(ports, plan, &document.evidence.baseline, Purpose::Run).await?;
+    let entered = ports.enter(run, token, stage).await?;
+    let pointer = &entered.evidence.baseline;
+    let site = pointer.site.other();
+    let before = target::before(ports, site).await?;
+    let mut readiness = target::check(ports, plan, pointer, before.as_ref(), Purpose::Run).await?;
     if stage == Stage::Recheck {
         // Whoever approved accepted losses by name and number; what was not accepted may not be lost.
-        for loss in ports.unaccepted_losses(plan, &document).await? {
+        for loss in ports.unaccepted_losses(plan, &entered).await? {
             let blocker = format!("not accepted by the approval: {loss}");
-            result.readiness.blockers.push(blocker);
+            readiness.blockers.push(blocker);
         }
     } else {
-        let losses = ports.losses(plan, &document).await?;
+        readiness.notes.extend(surroundings::listeners(ports).await);
+        readiness
+            .notes
+            .extend(silent_sources(buckets, plan, site).await);
+        let losses = ports.losses(plan, &entered).await?;
         let above = losses.iter().filter(|loss| loss.is_above_objective());
-        result.readiness.notes.extend(above.map(|loss| {
+        readiness.notes.extend(above.map(|loss| {
             format!(
                 "{}: {} of data would be lost, above the objective of {} s; the approver must accept it",
                 loss.name,
@@ -143,91 +168,28 @@ async fn in_run(
     } else {
         "readiness.json"
     };
-    ports.put(&keys::of_run(run, name), &result).await?;
-    let answer = answer(&result);
+    let document = document(ports, site, readiness);
+    ports.put(&keys::of_run(run, name), &document).await?;
+    let answer = answer(&document);
     if answer.answer == ReadinessAnswer::Ready {
         ports.finish(run, token, stage).await?;
     }
     Ok(answer)
 }
 
-async fn check(
-    ports: &Ports,
-    plan: &Plan,
-    pointer: &BaselinePointer,
-    purpose: Purpose,
-) -> Result<ReadinessDocument, Failure> {
-    let baseline = ports.baseline(&pointer.digest).await?;
-    let site = pointer.site.other();
-    let workspace = connect(ports, plan, site, Role::Observer, purpose).await?;
-    // The standby must be the workspace that the plan means, or the comparison is of something else.
-    workspace
-        .verified()
-        .await
-        .map_err(|e| failure_at(site, &e))?;
-    let now = ports.now();
-    let inventory = read_inventory(&workspace, site, &plan.kinds, Depth::Whole, now)
-        .await
-        .map_err(|e| failure_at(site, &e))?;
-    let mut readiness = compare(&plan.kinds, &baseline.inventory, &inventory);
-    let theirs = read_permissions(&workspace, &inventory, &plan.baseline.permissions)
-        .await
-        .map_err(|e| failure_at(site, &e))?;
-    readiness
-        .notes
-        .extend(permissions_differ(&baseline, &inventory, &theirs));
-    let age = now.duration_since(pointer.captured_at);
-    if age > plan.baseline.max_age_seconds.signed() {
-        readiness.notes.push(format!(
-            "the baseline is {} s old, more than the plan's {} s",
-            age.as_secs(),
-            plan.baseline.max_age_seconds.0
-        ));
-    }
-    Ok(ReadinessDocument {
+fn document(ports: &Ports, site: SiteLabel, readiness: Readiness) -> ReadinessDocument {
+    ReadinessDocument {
         format_version: 1,
-        checked_at: now,
+        checked_at: ports.now(),
         site,
+        summary: readiness.in_numbers(),
         readiness,
-    })
-}
-
-/// Objects on which the standby grants other permissions than the baseline.
-fn permissions_differ(
-    baseline: &Baseline,
-    standby: &Inventory,
-    theirs: &BTreeMap<String, Object>,
-) -> Vec<String> {
-    let twins = standby.by_key();
-    let mut notes = Vec::new();
-    for original in &baseline.inventory.resources {
-        let Some(ours) = baseline.permissions.get(&permissions_key(original)) else {
-            continue;
-        };
-        let Some([twin]) = twins
-            .get(&(original.kind, original.key.as_str()))
-            .map(Vec::as_slice)
-        else {
-            continue;
-        };
-        let theirs = theirs.get(&permissions_key(twin));
-        if let Some(how) = theirs.and_then(|theirs| difference(ours, theirs)) {
-            let (kind, name) = (original.kind, &original.name);
-            notes.push(format!(
-                "permissions of {kind} \"{name}\" differ: the standby {how}"
-            ));
-        }
     }
-    notes
 }
 
 fn answer(document: &ReadinessDocument) -> Answer {
     Answer {
         answer: document.readiness.answer(),
-        reason: format!(
-            "the {} site: {}",
-            document.site,
-            document.readiness.summary()
-        ),
+        reason: format!("the {} site: {}", document.site, document.summary.text),
     }
 }

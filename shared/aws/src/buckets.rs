@@ -169,6 +169,27 @@ impl Buckets {
         }
     }
 
+    /// Whether any key begins so. Reads one key.
+    ///
+    /// # Errors
+    /// What S3 said, or that the region did not answer.
+    pub async fn holds_any(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+    ) -> Result<bool, Failure> {
+        self.client(region)
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .max_keys(1)
+            .send()
+            .await
+            .map(|answer| answer.key_count().unwrap_or_default() > 0)
+            .map_err(aws_failure!(format!("listing s3://{bucket}/{prefix}")))
+    }
+
     /// What S3 says of an object's replication: `PENDING`, `COMPLETED` or `FAILED` at the source, `REPLICA` at the
     /// destination. `None` if no rule covers it, or there is no such object.
     ///

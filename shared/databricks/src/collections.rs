@@ -20,7 +20,7 @@ pub struct Collection<'a> {
 }
 
 /// What a path is called in errors and which rate it shares; the first that it begins with counts.
-static LISTS: [(&str, Operation); 12] = [
+static LISTS: [(&str, Operation); 14] = [
     (
         "/api/2.2/jobs/list",
         Operation::read("list jobs", Class::JobsList),
@@ -28,6 +28,14 @@ static LISTS: [(&str, Operation); 12] = [
     (
         "/api/2.0/instance-pools",
         Operation::read("list pools", Class::PoolsRead),
+    ),
+    (
+        "/api/2.1/clusters/list-node-types",
+        Operation::read("list node types", Class::ClustersRead),
+    ),
+    (
+        "/api/2.0/policies/clusters",
+        Operation::read("list cluster policies", Class::OtherRead),
     ),
     (
         "/api/2.1/clusters",

@@ -28,6 +28,9 @@ pub struct Baseline {
     /// The permissions of the objects that the plan names, by `kind/id`, as the platform gives them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub permissions: BTreeMap<String, Object>,
+    /// What else its objects refer to by id, and is compared by name: cluster policies and dashboards, as `dashboard "Sales"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
 }
 
 /// `baselines/current.json`: which baseline counts.
@@ -125,16 +128,10 @@ pub fn may_record_posture(state: &State, site: SiteLabel, verdict: Verdict) -> R
 /// # Errors
 /// The reason in words.
 pub fn judge_posture(standby: &Inventory) -> Result<(), String> {
-    let fires = |kind: &Kind| {
-        matches!(
-            kind,
-            Kind::Job | Kind::Pipeline | Kind::DashboardSchedule | Kind::Alert
-        )
-    };
     let live = standby.live_counts();
     let firing: Vec<String> = live
         .iter()
-        .filter(|(kind, _)| fires(kind))
+        .filter(|(kind, _)| kind.fires_by_itself())
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
     if firing.is_empty() {
@@ -215,6 +212,7 @@ mod tests {
                 runs: vec![],
             },
             permissions: BTreeMap::new(),
+            names: BTreeMap::new(),
         }
     }
 

@@ -1,10 +1,12 @@
 //! Who may do what with an object, and whether both sites agree on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::inventory::Resource;
 use crate::kind::Object;
+use crate::readiness::Difference;
 
 /// What the platform's answer says was granted on the object itself: principal and level. What is inherited belongs to the folder.
 fn granted(answer: &Object) -> BTreeSet<(String, String)> {
@@ -28,25 +30,64 @@ fn granted(answer: &Object) -> BTreeSet<(String, String)> {
     found
 }
 
-/// How the second differs from the first, in words; nothing if both grant the same.
+/// What names an object wherever permissions are kept: `kind/id`.
 #[must_use]
-pub fn difference(original: &Object, twin: &Object) -> Option<String> {
-    let (ours, theirs) = (granted(original), granted(twin));
-    let words = |set: Vec<&(String, String)>| {
-        let words: Vec<String> = set
-            .iter()
-            .map(|(who, level)| format!("{who} {level}"))
-            .collect();
-        words.join(", ")
-    };
-    let missing = words(ours.difference(&theirs).collect());
-    let extra = words(theirs.difference(&ours).collect());
-    match (missing.is_empty(), extra.is_empty()) {
-        (true, true) => None,
-        (false, true) => Some(format!("lacks {missing}")),
-        (true, false) => Some(format!("has also {extra}")),
-        (false, false) => Some(format!("lacks {missing}; has also {extra}")),
+pub fn key(resource: &Resource) -> String {
+    format!("{}/{}", resource.kind, resource.id)
+}
+
+fn by_principal(answer: &Object, called: &dyn Fn(&str) -> String) -> BTreeMap<String, Vec<String>> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (who, level) in granted(answer) {
+        found.entry(called(&who)).or_default().push(level);
     }
+    found
+}
+
+/// Every principal whose levels differ. `called` is how the standby calls a principal of the active site.
+#[must_use]
+pub fn differences(
+    active: &Object,
+    standby: &Object,
+    called: &dyn Fn(&str) -> String,
+) -> Vec<Difference> {
+    let ours = by_principal(active, called);
+    let theirs = by_principal(standby, &str::to_owned);
+    let everybody: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    everybody
+        .into_iter()
+        .filter(|who| ours.get(*who) != theirs.get(*who))
+        .map(|who| Difference {
+            path: format!("permissions[{who}]"),
+            active: ours.get(who).map(|levels| levels.clone().into()),
+            standby: theirs.get(who).map(|levels| levels.clone().into()),
+        })
+        .collect()
+}
+
+/// The differences in words; nothing if both grant the same.
+#[must_use]
+pub fn in_words(differences: &[Difference]) -> Option<String> {
+    let levels = |value: &Option<Value>| {
+        let list = value.as_ref().and_then(Value::as_array);
+        let levels: Vec<&str> = list
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        match levels.as_slice() {
+            [] => "nothing".to_owned(),
+            levels => levels.join(" and "),
+        }
+    };
+    let words: Vec<String> = differences
+        .iter()
+        .map(|d| {
+            let (ours, theirs) = (levels(&d.active), levels(&d.standby));
+            format!("{} grants {theirs}, not {ours}", d.path)
+        })
+        .collect();
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 #[cfg(test)]
@@ -69,13 +110,18 @@ mod tests {
             grant("a", "CAN_USE", false),
             grant("admins", "CAN_MANAGE", true)
         ]));
+        let told = |theirs: &Object| in_words(&differences(&ours, theirs, &str::to_owned));
+        assert_eq!(told(&answer(json!([grant("a", "CAN_USE", false)]))), None);
         assert_eq!(
-            difference(&ours, &answer(json!([grant("a", "CAN_USE", false)]))),
-            None
+            told(&answer(json!([grant("b", "CAN_USE", false)]))).as_deref(),
+            Some(
+                "permissions[a] grants nothing, not CAN_USE; permissions[b] grants CAN_USE, not nothing"
+            )
         );
+        assert!(told(&answer(json!("nonsense"))).is_some());
+        // The standby's group goes by another name.
+        let called = |who: &str| who.replace('a', "b");
         let theirs = answer(json!([grant("b", "CAN_USE", false)]));
-        let told = difference(&ours, &theirs);
-        assert_eq!(told.as_deref(), Some("lacks a CAN_USE; has also b CAN_USE"));
-        assert!(difference(&ours, &answer(json!("nonsense"))).is_some());
+        assert_eq!(differences(&ours, &theirs, &called), []);
     }
 }

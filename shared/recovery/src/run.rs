@@ -44,6 +44,8 @@ pub enum Stage {
     Fence,
     /// Is the target still ready?
     Recheck,
+    /// Do the data sources answer?
+    Sources,
     /// Pools.
     Pools,
     /// Clusters and warehouses.
@@ -333,9 +335,11 @@ impl RunDocument {
 /// The state machine's answer of a validation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValidationAnswer {
-    /// Every check held.
+    /// Every required check held, and still did at the end of the soak time.
     Passed,
-    /// At least one did not.
+    /// A canary runs, or the target soaks: look again.
+    Continue,
+    /// At least one required check did not hold.
     Failed,
 }
 

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use databricks::{Error, Object, ObjectType, Workspace};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use recovery::inventory::{Inventory, Resource};
 use recovery::kind::Kind;
+use recovery::permissions::key;
 use recovery::plan::Named;
 
 /// How many are asked for at once. The rate limits decide the pace.
 const AT_ONCE: usize = 12;
 
-/// The permissions of the named objects of an inventory, by `kind/id`.
+/// The permissions of the named objects of an inventory, by [`key`].
 ///
 /// # Errors
 /// The first error of the workspace. An object that was deleted meanwhile has none.
@@ -20,29 +21,32 @@ pub async fn read_permissions(
     inventory: &Inventory,
     named: &[Named],
 ) -> Result<BTreeMap<String, Object>, Error> {
-    let wanted = inventory.resources.iter();
-    let wanted = wanted.filter(|resource| named.iter().any(|n| n.holds(resource)));
-    stream::iter(wanted)
-        .map(|resource| async move {
-            let Some(kind) = object_type(resource.kind) else {
-                return Ok(None);
-            };
-            match workspace.permissions(kind, &resource.id).await {
-                Ok(answer) => Ok(Some((permissions_key(resource), answer))),
-                Err(error) if error.is_not_found() => Ok(None),
-                Err(error) => Err(error),
-            }
-        })
+    // Boxed and collected: as closures over borrowed objects they would not be general enough for callers that box this.
+    let mut asked = Vec::new();
+    for resource in &inventory.resources {
+        if named.iter().any(|n| n.holds(resource)) {
+            asked.push(of_one(workspace, resource).boxed());
+        }
+    }
+    let found: Vec<Option<(String, Object)>> = stream::iter(asked)
         .buffer_unordered(AT_ONCE)
-        .try_filter_map(|found| async move { Ok(found) })
         .try_collect()
-        .await
+        .await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
-/// What names an object in [`read_permissions`].
-#[must_use]
-pub fn permissions_key(resource: &Resource) -> String {
-    format!("{}/{}", resource.kind, resource.id)
+async fn of_one(
+    workspace: &Workspace,
+    resource: &Resource,
+) -> Result<Option<(String, Object)>, Error> {
+    let Some(kind) = object_type(resource.kind) else {
+        return Ok(None);
+    };
+    match workspace.permissions(kind, &resource.id).await {
+        Ok(answer) => Ok(Some((key(resource), answer))),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 const fn object_type(kind: Kind) -> Option<ObjectType> {

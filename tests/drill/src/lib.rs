@@ -11,6 +11,7 @@ pub mod live;
 pub mod page;
 mod people;
 pub mod plan;
+pub mod planted;
 pub mod progress;
 pub mod promises;
 pub mod rehearsal;

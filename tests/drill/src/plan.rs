@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use recovery::kind::Kind;
 use recovery::plan::{
-    AccessPoint, ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets, DataSet,
-    DeltaSet, Detection, FencePolicy, Group, Holds, Locations, MarkerSet, Named, Objectives,
-    OnExpiry, PLAN_FORMAT, Percent, Plan, Probes, ReplicationFence, ReplicationPolicy, RolesBySite,
-    Seconds, Site, Sites, StatementCheck, ValidationPolicy,
+    AccessPoint, ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets,
+    CanaryJob, DataSet, DataSource, DataSources, DeltaSet, Detection, FencePolicy, Group, Holds,
+    Locations, Mapping, MarkerSet, Named, Objectives, OnExpiry, PLAN_FORMAT, Percent,
+    PermissionCheck, Plan, Probes, ReadinessPolicy, ReplicationFence, ReplicationPolicy,
+    RolesBySite, Seconds, Site, Sites, StatementCheck, Twin, ValidationPolicy,
 };
 use recovery::site::{
     AccessPointArn, DataSetName, GroupName, PlanName, Region, RoleArn, WorkspaceId,
@@ -15,6 +16,7 @@ use recovery::site::{
 use recovery::verdict::Policy;
 
 use crate::Scenario;
+use crate::estate::CANARY;
 
 /// The plan's name.
 pub const NAME: &str = "drill";
@@ -109,6 +111,8 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
                 names: vec!["*".to_owned()],
             }],
         },
+        readiness: readiness(),
+        data_sources: data_sources(),
         approval: ApprovalPolicy {
             expires_after_seconds: Seconds(expires),
             remind_every_seconds: Seconds(60),
@@ -147,10 +151,26 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
                     warehouse: name.to_owned(),
                     sql: "SELECT 1".to_owned(),
                     expect: Some("1".to_owned()),
+                    required: true,
                 })
                 .into_iter()
                 .collect(),
             statement_timeout_seconds: Seconds(60),
+            permissions: vec![PermissionCheck {
+                kind: Kind::Warehouse,
+                names: vec!["*".to_owned()],
+                required: true,
+            }],
+            canaries: match scenario {
+                Scenario::ResumeAfterRepair => vec![CanaryJob {
+                    job: CANARY.to_owned(),
+                    required: true,
+                }],
+                _ => vec![],
+            },
+            canary_timeout_seconds: Seconds(150),
+            soak_seconds: Seconds(2),
+            poll_seconds: Seconds(1),
         },
         cool_down_seconds: Seconds(600),
         support: None,
@@ -162,6 +182,39 @@ fn buckets() -> Buckets {
     Buckets {
         primary: PRIMARY_BUCKET.to_owned(),
         secondary: SECONDARY_BUCKET.to_owned(),
+    }
+}
+
+/// The lake that the jobs read.
+fn data_sources() -> DataSources {
+    let lake = |bucket: &str| vec![format!("s3://{bucket}/{TABLES_PREFIX}/")];
+    DataSources {
+        sources: vec![DataSource {
+            name: "lake".to_owned(),
+            primary: lake(PRIMARY_BUCKET),
+            secondary: lake(SECONDARY_BUCKET),
+            at_least: None,
+            required: true,
+        }],
+        green_for_seconds: Seconds(1),
+        wait_at_most_seconds: Seconds(60),
+        poll_seconds: Seconds(1),
+        timeout_seconds: Seconds(5),
+    }
+}
+
+/// What is called otherwise in the secondary's region.
+fn readiness() -> ReadinessPolicy {
+    let zone = |letter: &str| Twin {
+        primary: format!("{PRIMARY_REGION}{letter}"),
+        secondary: format!("{SECONDARY_REGION}{letter}"),
+    };
+    ReadinessPolicy {
+        mapping: Mapping {
+            zones: ["a", "b", "c"].map(zone).into(),
+            ..Mapping::default()
+        },
+        ..ReadinessPolicy::default()
     }
 }
 

@@ -104,7 +104,9 @@ pub fn violations(facts: &Facts<'_>) -> Vec<String> {
 
 /// No production run starts at the standby before the commit.
 fn early_runs(facts: &Facts<'_>, found: &mut Vec<String>) {
-    let bystanders = live::bystanders(facts.original);
+    let mut bystanders = live::bystanders(facts.original);
+    // What was live at the standby from the beginning is not started by us.
+    bystanders.extend(live::places(facts.standby).into_keys().map(|(job, _)| job));
     let commit = facts.committed_at_ms.unwrap_or(i64::MAX);
     for event in facts.secondary_events {
         if event.kind == "run_started"

@@ -18,6 +18,8 @@ pub enum Scenario {
     ApprovedOnThePage,
     /// A job of the baseline does not exist at the standby.
     MissingJob,
+    /// The standby differs from the primary in every way that readiness knows.
+    DriftedStandby,
     /// A statement of the plan fails at the target.
     ValidationFails,
     /// The same; then the target is repaired and the run resumed.
@@ -63,6 +65,9 @@ impl Scenario {
                 "a mail scanner follows every link and changes nothing; a person approves on the page"
             }
             Self::MissingJob => "a job is missing at the standby: ends in NotReady",
+            Self::DriftedStandby => {
+                "the standby differs in every way that is known: each is reported, ends in NotReady"
+            }
             Self::ValidationFails => "a check fails at the target: ends in ValidationFailed",
             Self::ResumeAfterRepair => "the same, then repaired and resumed: ends in Completed",
             Self::ValidationAccepted => {
@@ -91,7 +96,7 @@ impl Scenario {
             | Self::ApprovedOnThePage
             | Self::ResumeAfterRepair
             | Self::ValidationAccepted => Outcome::Completed,
-            Self::MissingJob => Outcome::NotReady,
+            Self::MissingJob | Self::DriftedStandby => Outcome::NotReady,
             Self::ValidationFails | Self::AbandonedAndReset => Outcome::ValidationFailed,
             Self::NobodyApproves => Outcome::ApprovalExpired,
             Self::Declined => Outcome::Declined,

@@ -1,9 +1,11 @@
 //! The script of a drill: from healthy minutes to the report.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use local_cloud::{Execution, ExecutionStatus};
 use recovery::baseline::BaselinePointer;
+use recovery::readiness::{Readiness, ReadinessStatus};
 use recovery::replication::ReplicationStatus;
 use recovery::run::{Outcome, RunDocument};
 use recovery::signals::Signals;
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::estate::Estate;
 use crate::plan::{self, CONTROL_REGION, NAME, PRIMARY_REGION};
+use crate::planted::Planted;
 use crate::progress::Progress;
 use crate::secrets::{self, Secret};
 use crate::world::World;
@@ -42,6 +45,7 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
     std::fs::create_dir_all(&options.out).map_err(DrillError::file(&options.out))?;
     let estate = Estate::load(options.inventory.as_deref(), options.scenario)?;
     let original = estate.original.clone();
+    let planted = estate.planted.clone();
     let standby = estate.secondary.to_json();
     let mut plan = plan::for_scenario(options.scenario, live::any_warehouse(&original).as_deref());
     if options.interactive {
@@ -64,6 +68,7 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
         world: &mut world,
         original: &original,
         standby: &standby,
+        planted: &planted,
     };
     let result = drill.play().await;
     let saved = world.save_state(&options.out.join("state")).await;
@@ -115,6 +120,7 @@ pub(crate) struct Drill<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) original: &'a Value,
     pub(crate) standby: &'a Value,
+    pub(crate) planted: &'a [Planted],
 }
 
 impl Drill<'_> {
@@ -170,7 +176,40 @@ impl Drill<'_> {
             summary.violations.extend(broken);
             return Ok(summary);
         }
-        self.summary(&run, &ended).await
+        let mut summary = self.summary(&run, &ended).await?;
+        if !self.planted.is_empty() {
+            summary.violations.extend(self.not_reported(&run).await?);
+        }
+        Ok(summary)
+    }
+
+    /// What readiness has not said of the planted differences, and what it said beside them.
+    async fn not_reported(&self, run: &str) -> Result<Vec<String>, DrillError> {
+        #[derive(serde::Deserialize)]
+        struct Seen {
+            readiness: Readiness,
+        }
+        let run = recovery::site::RunId::new(run);
+        let key = aws::keys::of_run(&run, "readiness.json");
+        let seen: Option<Seen> = self.world.read(&key).await?;
+        let told: BTreeSet<Planted> = seen
+            .iter()
+            .flat_map(|seen| &seen.readiness.findings)
+            .filter(|finding| finding.status != ReadinessStatus::InSync)
+            .map(Planted::of)
+            .collect();
+        let planted: BTreeSet<Planted> = self.planted.iter().cloned().collect();
+        self.progress.say(&format!(
+            "of {} planted differences readiness reports {}",
+            planted.len(),
+            planted.intersection(&told).count()
+        ));
+        let missed = planted.difference(&told);
+        let missed = missed.map(|p| format!("a difference was not reported: {p:?}"));
+        let invented = told.difference(&planted);
+        let invented =
+            invented.map(|p| format!("a difference was reported that nobody planted: {p:?}"));
+        Ok(missed.chain(invented).collect())
     }
 
     /// Until the probe calls the primary healthy, a baseline is there, and the data is known to arrive.
@@ -442,6 +481,7 @@ const fn stage_in_words(stage: recovery::run::Stage) -> &'static str {
         Stage::Approval => "approved",
         Stage::Fence => "the primary is fenced as far as it can be reached; the fence stands",
         Stage::Recheck => "the standby is still ready",
+        Stage::Sources => "the data sources answer",
         Stage::Pools => "pools keep their idle instances at the standby",
         Stage::Compute => "clusters and warehouses run at the standby",
         Stage::Validation => "the standby has proven that it works",

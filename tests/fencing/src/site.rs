@@ -240,6 +240,7 @@ impl Site {
             epoch: Epoch::first(),
             inventory,
             permissions: BTreeMap::new(),
+            names: BTreeMap::new(),
         };
         Ok(ports.store_baseline(&baseline).await?)
     }

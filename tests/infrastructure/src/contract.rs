@@ -43,13 +43,19 @@ fn answers(package: &str, phase: Option<&str>) -> Option<BTreeSet<String>> {
     Some(match (package, phase) {
         ("begin-run", None) => names(values!(ResumeAt: Readiness, Fence, Committed)),
         ("replication-lag", Some(_)) => names(values!(MeasureAnswer: Measured, Continue)),
-        ("check-readiness", Some(_)) => names(values!(ReadinessAnswer: Ready, NotReady)),
+        ("check-readiness", Some(phase)) => {
+            let [ready, not_ready, pending] = values!(ReadinessAnswer: Ready, NotReady, Pending);
+            match phase {
+                "sources" => names([ready, not_ready, pending]),
+                _ => names([ready, not_ready]),
+            }
+        }
         ("request-approval", None) => {
             names(values!(ApprovalAnswer: Pending, Approved, Declined, Expired, Void))
         }
         ("shutdown-site", None) => names(values!(FenceAnswer: Continue, Proceed, FenceUnverified)),
         ("activate-site", Some(_)) => names(values!(Progress: Done, Continue)),
-        ("validate-site", None) => names(values!(ValidationAnswer: Passed, Failed)),
+        ("validate-site", None) => names(values!(ValidationAnswer: Passed, Continue, Failed)),
         ("switch-endpoints", Some(phase)) => {
             let [committed, switched] = values!(Switched: Committed, Switched);
             match phase {
@@ -71,7 +77,7 @@ fn phases() -> Vec<(&'static str, String)> {
     let of_activation =
         values!(Activation: Pools, Compute, JobConcurrency, OneTimeRuns, Schedules).map(name);
     let of_switch = values!(Switch: Commit, Endpoints).map(|phase| format!("{phase:?}"));
-    let of_readiness = ["target", "recheck"].map(str::to_owned);
+    let of_readiness = ["target", "recheck", "sources"].map(str::to_owned);
     let pairs = |package, phases: Vec<String>| phases.into_iter().map(move |p| (package, p));
     pairs("activate-site", of_activation.to_vec())
         .chain(pairs("switch-endpoints", of_switch.to_vec()))

@@ -28,12 +28,13 @@ const fn stage(
 
 /// The order of DESIGN: evidence, approval, fence, recheck, pools, compute, validation, commit, and only then what
 /// writes production data.
-const ORDER: [Stage; 13] = [
+const ORDER: [Stage; 14] = [
     stage("replication-lag", Some("run"), None),
     stage("check-readiness", Some("target"), Some("Ready")),
     stage("request-approval", None, Some("Approved")),
     stage("shutdown-site", None, Some("Proceed")),
     stage("check-readiness", Some("recheck"), Some("Ready")),
+    stage("check-readiness", Some("sources"), Some("Ready")),
     stage("activate-site", Some("Pools"), Some("Done")),
     stage("activate-site", Some("Compute"), Some("Done")),
     stage("validate-site", None, Some("Passed")),

@@ -9,7 +9,7 @@ use crate::error::InventoryError;
 use crate::json::{self, Map};
 
 /// The kinds of an inventory: key, and the field which identifies an item.
-const KINDS: [(&str, &str); 13] = [
+const KINDS: [(&str, &str); 14] = [
     ("jobs", "job_id"),
     ("pipelines", "pipeline_id"),
     ("clusters", "cluster_id"),
@@ -22,6 +22,7 @@ const KINDS: [(&str, &str); 13] = [
     ("vector_search_endpoints", "name"),
     ("database_instances", "name"),
     ("postgres_projects", "name"),
+    ("cluster_policies", "policy_id"),
     ("runs", "run_id"),
 ];
 

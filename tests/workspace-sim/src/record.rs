@@ -12,7 +12,8 @@ use crate::json::{self, Map};
 
 /// Listings which the official client returns without their envelope. A recording is checked against
 /// what that client knows, so their answers are recorded without it too, with a note of its name.
-pub(crate) const BARE_LISTS: [(&str, &str); 2] = [
+pub(crate) const BARE_LISTS: [(&str, &str); 3] = [
+    ("/api/2.0/policies/clusters/list", "policies"),
     ("/api/2.0/instance-pools/list", "instance_pools"),
     ("/api/2.0/serving-endpoints", "endpoints"),
 ];

@@ -15,9 +15,10 @@ use crate::verdict::Verdict;
 const SHARE: f64 = 0.95;
 
 /// The stages that follow the approval, up to the users' switch.
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     Stage::Fence,
     Stage::Recheck,
+    Stage::Sources,
     Stage::Pools,
     Stage::Compute,
     Stage::Validation,
@@ -153,9 +154,18 @@ fn patience(plan: &Plan, run: &RunDocument, stage: Stage) -> f64 {
         | Stage::JobConcurrency
         | Stage::OneTimeRuns
         | Stage::Schedules => seconds(plan.activation.give_up_after_seconds),
+        Stage::Sources if plan.data_sources.sources.is_empty() => 0.0,
+        Stage::Sources => seconds(plan.data_sources.wait_at_most_seconds),
         Stage::Validation => {
             let statements = u32::try_from(plan.validation.statements.len()).unwrap_or(u32::MAX);
-            f64::from(statements) * seconds(plan.validation.statement_timeout_seconds)
+            let validation = &plan.validation;
+            let canaries = match validation.canaries.as_slice() {
+                [] => 0.0,
+                _ => seconds(validation.canary_timeout_seconds),
+            };
+            f64::from(statements) * seconds(validation.statement_timeout_seconds)
+                + canaries
+                + seconds(validation.soak_seconds)
         }
         _ => 0.0,
     }
@@ -243,7 +253,7 @@ mod tests {
         let found = forecast(&plan, &run, &history);
         let wait = u64::from(plan.fence.proceed_when_unreachable_for_seconds.0);
         assert_eq!(found.earlier_runs, 2);
-        assert_eq!(found.at_least_seconds, wait + 9 * 10);
-        assert_eq!(found.at_most_seconds, wait + 9 * 20);
+        assert_eq!(found.at_least_seconds, wait + 10 * 10);
+        assert_eq!(found.at_most_seconds, wait + 10 * 20);
     }
 }

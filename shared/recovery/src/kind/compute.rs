@@ -55,6 +55,31 @@ pub(super) fn app_is_live(raw: &Object) -> bool {
     !matches!(app_state(raw), Some("STOPPED" | "DELETING" | "ERROR"))
 }
 
+/// The state, if it is one of these.
+fn state_among(state: Option<&str>, broken: &[&str]) -> Option<String> {
+    state
+        .filter(|state| broken.contains(state))
+        .map(str::to_owned)
+}
+
+pub(super) fn broken_cluster(raw: &Object) -> Option<String> {
+    state_among(state(raw), &["ERROR"])
+}
+
+pub(super) fn broken_warehouse(raw: &Object) -> Option<String> {
+    let health = raw.get("health").and_then(|h| h.get("status")?.as_str());
+    state_among(state(raw), &["DELETED", "DELETING"]).or_else(|| state_among(health, &["FAILED"]))
+}
+
+pub(super) fn broken_pipeline(raw: &Object) -> Option<String> {
+    state_among(state(raw), &["FAILED", "DELETED"])
+}
+
+pub(super) fn broken_app(raw: &Object) -> Option<String> {
+    let app = raw.get("app_status").and_then(|a| a.get("state")?.as_str());
+    state_among(app_state(raw), &["ERROR", "DELETING"]).or_else(|| state_among(app, &["CRASHED"]))
+}
+
 pub(super) fn drain_pool(pool: &Resource) -> Option<Act> {
     let mut pool = pool.raw.clone();
     pool.insert("min_idle_instances".to_owned(), 0.into());

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 pub use self::job::{Place, live_places};
 pub use self::schedules::PARENT;
-pub use self::table::{Collection, List, ReadBack, UNFENCEABLE, Unfenceable};
+pub use self::table::{Collection, Compared, List, ReadBack, UNFENCEABLE, Unfenceable};
 use crate::activation::Phase;
 
 /// A raw object of the platform. Fields we do not know survive in it.
@@ -66,6 +66,27 @@ impl Kind {
     #[must_use]
     pub const fn list(self) -> List {
         self.entry().list
+    }
+
+    /// Which fields of it should agree at both sites.
+    #[must_use]
+    pub const fn compared(self) -> Compared {
+        self.entry().compared
+    }
+
+    /// The state of an object that is broken by the platform's own word.
+    #[must_use]
+    pub fn broken(self, raw: &Object) -> Option<String> {
+        (self.entry().broken)(raw)
+    }
+
+    /// Whether an object of this kind starts work by itself while it is live. Compute does not: it waits for work.
+    #[must_use]
+    pub const fn fires_by_itself(self) -> bool {
+        matches!(
+            self,
+            Self::Job | Self::Pipeline | Self::DashboardSchedule | Self::Alert
+        )
     }
 
     /// How a change of it is read back.

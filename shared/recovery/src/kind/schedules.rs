@@ -91,6 +91,11 @@ pub(super) fn alert_is_live(raw: &Object) -> bool {
     !deleted && schedule(raw).is_some_and(is_unpaused)
 }
 
+pub(super) fn broken_alert(raw: &Object) -> Option<String> {
+    let state = raw.get("lifecycle_state").and_then(Value::as_str);
+    state.filter(|state| *state == "DELETED").map(str::to_owned)
+}
+
 pub(super) fn alert_fires(raw: &Object, now: Timestamp) -> Timestamp {
     schedule(raw)
         .and_then(|s| quartz::next_fire(s, "quartz_cron_schedule", now))

@@ -66,7 +66,57 @@ pub(crate) struct Entry {
     pub(crate) quiesce: fn(&Resource) -> Option<Act>,
     pub(crate) read_back: ReadBack,
     pub(crate) restore: &'static [(Phase, Restore)],
+    pub(crate) compared: Compared,
+    /// The state of an object that is broken by the platform's own word.
+    pub(crate) broken: fn(&Object) -> Option<String>,
 }
+
+/// Which fields of two sites' objects should agree. Paths are dotted, with `[]` behind lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// The top-level fields that people set; all if empty.
+    pub within: &'static [&'static str],
+    /// Fields among these that the platform sets by itself, or that tell what runs and not how it is set up.
+    pub platform: &'static [&'static str],
+    /// Fields that a standby holds otherwise on purpose; the activation sets them.
+    pub posture: &'static [&'static str],
+}
+
+/// What starts runs by itself is paused at a standby.
+const PAUSED_JOB: &[&str] = &[
+    "settings.max_concurrent_runs",
+    "settings.schedule.pause_status",
+    "settings.trigger.pause_status",
+    "settings.continuous.pause_status",
+    "settings.triggers[].pause_status",
+];
+
+/// What `clusters/list` says beside the cluster's settings.
+const PLATFORM_CLUSTER: &[&str] = &[
+    "cluster_id",
+    "cluster_source",
+    "cluster_cores",
+    "cluster_memory_mb",
+    "cluster_log_status",
+    "creator_user_name",
+    "default_tags",
+    "driver",
+    "driver_healthy",
+    "effective_spark_version",
+    "executors",
+    "init_scripts_safe_mode",
+    "jdbc_port",
+    "last_activity_time",
+    "last_restarted_time",
+    "last_state_loss_time",
+    "spark_context_id",
+    "spec",
+    "start_time",
+    "state",
+    "state_message",
+    "terminated_time",
+    "termination_reason",
+];
 
 const fn flat(
     path: &'static str,
@@ -106,6 +156,18 @@ impl Kind {
                         quiesce: compute::drain_pool,
                         read_back: ReadBack::List,
                         restore: &[(Phase::Pools, compute::restore_pool)],
+                        compared: Compared {
+                            within: &[],
+                            platform: &[
+                                "instance_pool_id",
+                                "default_tags",
+                                "state",
+                                "stats",
+                                "status",
+                            ],
+                            posture: &["min_idle_instances"],
+                        },
+                        broken: never_broken,
                     }
                 }
             }
@@ -123,6 +185,12 @@ impl Kind {
                         quiesce: |r| Some(Act::TerminateCluster { id: r.id.clone() }),
                         read_back: ReadBack::List,
                         restore: &[(Phase::Compute, compute::restore_compute)],
+                        compared: Compared {
+                            within: &[],
+                            platform: PLATFORM_CLUSTER,
+                            posture: &[],
+                        },
+                        broken: compute::broken_cluster,
                     }
                 }
             }
@@ -140,6 +208,22 @@ impl Kind {
                         quiesce: |r| Some(Act::StopWarehouse { id: r.id.clone() }),
                         read_back: ReadBack::List,
                         restore: &[(Phase::Compute, compute::restore_compute)],
+                        compared: Compared {
+                            within: &[],
+                            platform: &[
+                                "id",
+                                "creator_id",
+                                "creator_name",
+                                "state",
+                                "num_clusters",
+                                "num_active_sessions",
+                                "health",
+                                "jdbc_url",
+                                "odbc_params",
+                            ],
+                            posture: &[],
+                        },
+                        broken: compute::broken_warehouse,
                     }
                 }
             }
@@ -157,6 +241,31 @@ impl Kind {
                         quiesce: |r| Some(Act::StopApp { name: r.id.clone() }),
                         read_back: ReadBack::List,
                         restore: &[(Phase::Schedules, compute::restore_app)],
+                        compared: Compared {
+                            within: &[],
+                            platform: &[
+                                "id",
+                                "url",
+                                "creator",
+                                "updater",
+                                "create_time",
+                                "update_time",
+                                "service_principal_id",
+                                "service_principal_client_id",
+                                "service_principal_name",
+                                "oauth2_app_client_id",
+                                "oauth2_app_integration_id",
+                                "compute_status",
+                                "app_status",
+                                "active_deployment",
+                                "pending_deployment",
+                                "effective_budget_policy_id",
+                                "effective_usage_policy_id",
+                                "effective_user_api_scopes",
+                            ],
+                            posture: &[],
+                        },
+                        broken: compute::broken_app,
                     }
                 }
             }
@@ -178,6 +287,12 @@ impl Kind {
                             (Phase::JobConcurrency, job::restore_concurrency),
                             (Phase::Schedules, job::restore_places),
                         ],
+                        compared: Compared {
+                            within: &["settings"],
+                            platform: &[],
+                            posture: PAUSED_JOB,
+                        },
+                        broken: never_broken,
                     }
                 }
             }
@@ -196,6 +311,12 @@ impl Kind {
                         // The list has no spec, which holds `continuous` and the tags.
                         read_back: ReadBack::ObjectIf(compute::pipeline_is_live),
                         restore: &[(Phase::Schedules, compute::restore_pipeline)],
+                        compared: Compared {
+                            within: &["spec"],
+                            platform: &["spec.id"],
+                            posture: &[],
+                        },
+                        broken: compute::broken_pipeline,
                     }
                 }
             }
@@ -225,6 +346,19 @@ impl Kind {
                         quiesce: schedules::pause_dashboard,
                         read_back: ReadBack::List,
                         restore: &[(Phase::Schedules, schedules::restore_dashboard)],
+                        compared: Compared {
+                            within: &[],
+                            platform: &[
+                                "dr_parent",
+                                "schedule_id",
+                                "dashboard_id",
+                                "create_time",
+                                "update_time",
+                                "etag",
+                            ],
+                            posture: &["pause_status"],
+                        },
+                        broken: never_broken,
                     }
                 }
             }
@@ -242,6 +376,23 @@ impl Kind {
                         quiesce: schedules::pause_alert,
                         read_back: ReadBack::List,
                         restore: &[(Phase::Schedules, schedules::restore_alert)],
+                        compared: Compared {
+                            within: &[],
+                            platform: &[
+                                "id",
+                                "create_time",
+                                "update_time",
+                                "owner_user_name",
+                                "run_as_user_name",
+                                "effective_run_as",
+                                "lifecycle_state",
+                                "evaluation.state",
+                                "evaluation.last_evaluated_at",
+                                "etag",
+                            ],
+                            posture: &["schedule.pause_status"],
+                        },
+                        broken: schedules::broken_alert,
                     }
                 }
             }
@@ -309,6 +460,10 @@ pub(super) fn text(raw: &Object, field: &str) -> Option<String> {
 }
 
 const fn no_tag<'a>(_: &'a Object, _: &str) -> Option<&'a str> {
+    None
+}
+
+const fn never_broken(_: &Object) -> Option<String> {
     None
 }
 

@@ -86,6 +86,9 @@ impl Plan {
         self.check_data_sets(&mut found);
         self.check_fences(&mut found);
         self.check_access_points(&mut found);
+        self.check_readiness(&mut found);
+        self.check_data_sources(&mut found);
+        self.check_validation(&mut found);
         self.check_policies(&mut found);
         self.check_decision(&mut found);
         found.into_result()
@@ -226,10 +229,6 @@ impl Plan {
                 "activation.give_up_after_seconds",
                 self.activation.give_up_after_seconds,
             ),
-            (
-                "validation.statement_timeout_seconds",
-                self.validation.statement_timeout_seconds,
-            ),
         ] {
             found.positive(path, value);
         }
@@ -261,22 +260,6 @@ impl Plan {
         }
         if self.baseline.max_live_loss_percent.0 > 100 {
             found.add("baseline.max_live_loss_percent", "allowed is 0 to 100");
-        }
-        if self.validation.statement_timeout_seconds.0 > 540 {
-            found.add(
-                "validation.statement_timeout_seconds",
-                "allowed is 1 to 540: the function itself has 600",
-            );
-        }
-        for (index, check) in self.validation.statements.iter().enumerate() {
-            for (field, text) in [("warehouse", &check.warehouse), ("sql", &check.sql)] {
-                if text.trim().is_empty() {
-                    found.add(
-                        format!("validation.statements[{index}].{field}"),
-                        "is empty",
-                    );
-                }
-            }
         }
     }
 }

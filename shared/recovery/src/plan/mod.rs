@@ -7,13 +7,17 @@ mod address;
 mod check;
 mod data_sets;
 mod data_sets_check;
+mod data_sources;
 mod decision;
 mod detection;
 mod fences;
 mod fences_check;
 mod probes;
 mod probes_check;
+mod readiness;
+mod readiness_check;
 mod units;
+mod validation;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +29,7 @@ pub use self::data_sets::{
     BucketPrefix, BucketSet, Buckets, DataSet, DeltaSet, Group, Holds, Locations, MarkerSet,
     ReplicationPolicy, Rules,
 };
+pub use self::data_sources::{DataSource, DataSources, SourceAddress};
 pub use self::decision::{AutomaticFailover, Support};
 pub use self::detection::{Detection, Pace, ProbePace};
 pub use self::fences::{BucketsToFence, Exemption, HardFence, ReplicationFence, RolesBySite};
@@ -32,7 +37,9 @@ pub use self::probes::{
     AwsHealth, Bound, ClusterCanary, JobSuccess, Kpi, ObjectStore, PageRegions, Probes, Reference,
     SqlCanary, StatusFormat, StatusPage, WarehouseRule,
 };
+pub use self::readiness::{Accepted, IgnoredField, Mapping, ReadinessPolicy, Twin};
 pub use self::units::{Percent, Seconds};
+pub use self::validation::{CanaryJob, PermissionCheck, StatementCheck, ValidationPolicy};
 use crate::kind::Kind;
 use crate::site::{PlanName, Region, SiteLabel, WorkspaceId};
 
@@ -68,6 +75,12 @@ pub struct Plan {
     pub replication: ReplicationPolicy,
     /// When a capture is trusted.
     pub baseline: BaselinePolicy,
+    /// How the standby may differ, and what must be there beside it.
+    #[serde(default)]
+    pub readiness: ReadinessPolicy,
+    /// What the jobs read from outside, and must reach from the other region.
+    #[serde(default)]
+    pub data_sources: DataSources,
     /// Who is asked, how often and how long.
     pub approval: ApprovalPolicy,
     /// When a failover may go on although the old site is not verified.
@@ -249,30 +262,6 @@ pub struct Tag {
     pub key: String,
     /// Its value.
     pub value: String,
-}
-
-/// What must hold at the target before the commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ValidationPolicy {
-    /// Statements that run at the target.
-    #[serde(default)]
-    pub statements: Vec<StatementCheck>,
-    /// No single statement may take longer than this, a cold warehouse included.
-    pub statement_timeout_seconds: Seconds,
-}
-
-/// A statement that must succeed at the target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct StatementCheck {
-    /// The name of the warehouse that runs it. Running it starts the warehouse.
-    pub warehouse: String,
-    /// The statement.
-    pub sql: String,
-    /// The first value of the first row, as text, if it matters.
-    #[serde(default)]
-    pub expect: Option<String>,
 }
 
 impl Plan {

@@ -87,7 +87,7 @@ impl Phase {
     #[must_use]
     pub const fn of(stage: Stage) -> Self {
         match stage {
-            Stage::Fence | Stage::Recheck => Self::Fence,
+            Stage::Fence | Stage::Recheck | Stage::Sources => Self::Fence,
             Stage::Pools
             | Stage::Compute
             | Stage::JobConcurrency

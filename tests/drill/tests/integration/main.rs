@@ -9,5 +9,6 @@ mod checker;
 mod doors;
 #[cfg(test)]
 mod estate;
+mod planted;
 mod replication;
 mod scenarios;

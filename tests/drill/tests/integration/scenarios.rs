@@ -134,9 +134,20 @@ async fn a_real_estate_fails_over_object_by_object() {
 #[tokio::test]
 async fn a_job_missing_at_the_standby_ends_in_not_ready_before_anybody_is_asked() {
     let (summary, _out) = drill(Scenario::MissingJob, None).await;
-    assert!(summary.reason.contains("(Missing)"), "{}", summary.reason);
+    assert!(summary.reason.contains("(MISSING)"), "{}", summary.reason);
     assert!(!summary.stages.contains_key("Approval"));
     assert!(summary.fenced.is_empty());
+}
+
+#[tokio::test]
+async fn every_difference_that_was_planted_at_the_standby_of_a_real_estate_is_reported_and_no_other()
+ {
+    // The scenario itself compares what was planted with what is reported.
+    let real = checker::shared().map(|s| s.join("data/workspaces/bundle-examples.json"));
+    let (summary, _out) = drill(Scenario::DriftedStandby, real).await;
+    assert!(summary.reason.contains("DRIFTED"), "{}", summary.reason);
+    assert!(summary.fenced.is_empty());
+    checker::check(&summary.recordings);
 }
 
 #[tokio::test]
@@ -154,7 +165,15 @@ async fn a_target_that_does_not_prove_itself_is_never_committed() {
 
 #[tokio::test]
 async fn a_run_that_failed_validation_is_resumed_after_the_repair_and_completes() {
-    drill(Scenario::ResumeAfterRepair, None).await;
+    let (summary, _out) = drill(Scenario::ResumeAfterRepair, None).await;
+    let report = std::fs::read_to_string(summary.report.unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let checks = report["checks"].as_array().unwrap();
+    for name in ["canary job \"DR canary\"", "permissions of warehouse *"] {
+        let check = checks.iter().find(|check| check["name"] == name).unwrap();
+        assert_eq!(check["passed"], true, "{check}");
+    }
+    checker::check(&summary.recordings);
 }
 
 #[tokio::test]

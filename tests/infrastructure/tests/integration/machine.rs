@@ -97,7 +97,7 @@ promises! {
         "no fence" => |d| d.machine["States"]["ApprovalAnswer"]["Choices"][1]["Next"] = json!("RecheckReadiness"),
         "unverified goes on" => |d| d.machine["States"]["FenceAnswer"]["Choices"][2]["Next"] = json!("RecheckReadiness"),
         "no validation" => |d| d.machine["States"]["ActivateComputeAnswer"]["Choices"][1]["Next"] = json!("CommitTarget"),
-        "failed validation goes on" => |d| d.machine["States"]["ValidationAnswer"]["Choices"][1]["Next"] = json!("CommitTarget"),
+        "failed validation goes on" => |d| d.machine["States"]["ValidationAnswer"]["Choices"][2]["Next"] = json!("CommitTarget"),
         "no commit" => |d| d.machine["States"]["ValidationAnswer"]["Choices"][0]["Next"] = json!("RestoreJobConcurrency"),
         "schedules first" => |d| d.machine["States"]["RestoreJobConcurrencyAnswer"]["Choices"][1]["Next"] = json!("RestoreSchedules");
 

@@ -11,7 +11,8 @@ use crate::json::{self, Map};
 use crate::options::Delays;
 
 /// Kinds that the platform lists and that do nothing here.
-const LISTED: [&str; 3] = [
+const LISTED: [&str; 4] = [
+    "cluster_policies",
     "vector_search_endpoints",
     "database_instances",
     "postgres_projects",
