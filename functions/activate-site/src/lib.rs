@@ -4,12 +4,15 @@
 mod act;
 mod effort;
 mod phase;
+mod promotion;
 mod reset;
+mod standby;
 
 use std::time::Duration;
 
 use aws::{Failure, Invocation, Ports};
 use recovery::activation::Phase;
+use recovery::reset::StandbyAnswer;
 use recovery::site::{RunId, RunToken};
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +32,14 @@ pub enum Event {
         /// The phase.
         phase: Phase,
     },
-    /// The schedule: works off an order to reset a site, if one stands.
+    /// The state machine, at the end of a switchover or a drill: the site that is left as a standby goes into its posture.
+    Standby {
+        /// The run.
+        run: RunId,
+        /// Its token.
+        token: RunToken,
+    },
+    /// The schedule: works off promotions and orders to reset a site, if any stand.
     Schedule,
 }
 
@@ -39,6 +49,13 @@ pub enum Event {
 pub enum Reply {
     /// To the state machine.
     Phase(Answer),
+    /// To the state machine, of a standby.
+    Standby {
+        /// What became of it.
+        answer: StandbyAnswer,
+        /// In words.
+        reason: String,
+    },
     /// To the logs.
     Reset {
         /// What was found, in words.
@@ -96,8 +113,14 @@ pub async fn handle(
             let answer = phase::one(task, ports, &plan, invocation).await?;
             Ok(Reply::Phase(answer))
         }
+        Event::Standby { run, token } => {
+            let (answer, reason) = standby::one(ports, &plan, &run, &token, invocation).await?;
+            Ok(Reply::Standby { answer, reason })
+        }
         Event::Schedule => {
+            promotion::work_off(ports, &plan).await?;
             let found = reset::work_off(ports, &plan, invocation).await?;
+            promotion::finish(ports, &plan).await?;
             Ok(Reply::Reset { found })
         }
     }

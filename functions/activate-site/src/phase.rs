@@ -59,10 +59,7 @@ pub(crate) async fn one(
             event.phase
         )));
     }
-    let baseline = ports
-        .baseline(&run.evidence.baseline.digest)
-        .await?
-        .inventory;
+    let baseline = ports.baseline(&run.baseline().digest).await?.inventory;
     let workspace = connect_to(
         ports,
         plan,

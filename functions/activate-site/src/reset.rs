@@ -14,6 +14,7 @@ use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
 use recovery::reset::{Reset, gone, phases};
+use recovery::site::SiteLabel;
 use recovery::state::Refusal;
 use sites::{Depth, Purpose, Role, connect, failure_at, read_inventory};
 
@@ -35,42 +36,90 @@ enum End {
     Differs(Vec<Subject>),
 }
 
-/// One pass over the standing order.
+/// One pass over every standing order, the standby first: what runs there is stopped before the active site begins.
 pub(crate) async fn work_off(
     ports: &Ports,
     plan: &Plan,
     invocation: &Invocation,
 ) -> Result<String, Failure> {
     let state = ports.state().await?;
-    let Some(order) = state.reset else {
+    let mut orders: Vec<&Reset> = state.resets.values().collect();
+    orders.sort_by_key(|order| state.active_site == order.site);
+    let (mut found, mut failure) = (Vec::new(), None);
+    for order in orders {
+        // A failure of one does not keep the other from its work.
+        match work_on(ports, plan, order, invocation).await {
+            Ok(worked) => found.push(worked.words(order.site)),
+            Err(f) => failure = Some(f),
+        }
+    }
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    if found.is_empty() {
         return Ok("no order stands".to_owned());
-    };
-    let is_active = state.active_site == order.site;
-    match pass(ports, plan, &order, is_active, invocation).await {
+    }
+    Ok(found.join("; "))
+}
+
+/// What came of one pass over one order.
+pub(crate) enum Worked {
+    /// The site is as it was recorded; the order has ended.
+    AsRecorded,
+    /// The order has ended, and so many objects differ or are gone.
+    Left(usize),
+    /// So many objects differ still.
+    Differs(usize),
+    /// Another pass is at it, or a run has ended the order.
+    GaveWay(String),
+}
+
+impl Worked {
+    pub(crate) fn words(&self, site: SiteLabel) -> String {
+        match self {
+            Self::AsRecorded => format!("the {site} site is as it was recorded"),
+            Self::Left(objects) => format!(
+                "{objects} objects of the {site} site could not be brought back; a notice names them"
+            ),
+            Self::Differs(objects) => format!("{objects} objects of the {site} site differ still"),
+            Self::GaveWay(why) => why.clone(),
+        }
+    }
+}
+
+/// One pass over one order.
+pub(crate) async fn work_on(
+    ports: &Ports,
+    plan: &Plan,
+    order: &Reset,
+    invocation: &Invocation,
+) -> Result<Worked, Failure> {
+    let is_active = ports.state().await?.active_site == order.site;
+    match pass(ports, plan, order, is_active, invocation).await {
         Ok(End::AsRecorded(runs)) => {
             // A run that goes on at a standby is nobody's to end here: it is told.
             let runs = if is_active { &[] } else { runs.as_slice() };
-            tell(ports, &order, &[], runs).await?;
-            end(ports, &order, true).await?;
-            Ok(format!("the {} site is as it was recorded", order.site))
+            tell(ports, order, &[], runs).await?;
+            end(ports, order, true).await?;
+            Ok(Worked::AsRecorded)
         }
         Ok(End::Gone(gone)) => {
-            tell(ports, &order, &gone, &[]).await?;
-            end(ports, &order, false).await?;
-            Ok(format!("{} objects of the record are gone", gone.len()))
+            tell(ports, order, &gone, &[]).await?;
+            end(ports, order, false).await?;
+            Ok(Worked::Left(gone.len()))
         }
-        Ok(End::Differs(left)) if is_late(ports, plan, &order) => {
-            tell(ports, &order, &left, &[]).await?;
-            end(ports, &order, false).await?;
-            Ok(format!("given up; {} objects differ", left.len()))
+        Ok(End::Differs(left)) if is_late(ports, plan, order) => {
+            tell(ports, order, &left, &[]).await?;
+            end(ports, order, false).await?;
+            Ok(Worked::Left(left.len()))
         }
         Ok(End::Differs(left)) => {
             free(ports, invocation).await?;
-            Ok(format!("{} objects differ still", left.len()))
+            Ok(Worked::Differs(left.len()))
         }
         // A run has begun, or another pass is at it.
         Err(failure) if matches!(failure.name, FailureName::LockLost | FailureName::Blocked) => {
-            Ok(failure.message)
+            Ok(Worked::GaveWay(failure.message))
         }
         Err(failure) => {
             free(ports, invocation).await?;
@@ -104,7 +153,15 @@ async fn pass(
         .boxed()
         .await
         .map_err(|e| failure_at(site, &e))?;
-    let working = until_as_recorded(&mut effort, plan, is_active, &workspace, &writer, &record);
+    let working = until_as_recorded(
+        &mut effort,
+        plan,
+        site,
+        is_active,
+        &workspace,
+        &writer,
+        &record,
+    );
     tokio::time::timeout(invocation.left() + GRACE, working)
         .await
         .unwrap_or_else(|_| Ok(End::Differs(vec![])))
@@ -113,6 +170,7 @@ async fn pass(
 async fn until_as_recorded(
     effort: &mut Effort<'_>,
     plan: &Plan,
+    label: SiteLabel,
     is_active: bool,
     workspace: &Workspace,
     writer: &Writer,
@@ -123,9 +181,9 @@ async fn until_as_recorded(
     loop {
         effort.require_right().await?;
         let now = effort.ports.now();
-        let site = read_inventory(workspace, record.site, &kinds, Depth::Whole, now)
+        let site = read_inventory(workspace, label, &kinds, Depth::Whole, now)
             .await
-            .map_err(|e| failure_at(record.site, &e))?;
+            .map_err(|e| failure_at(label, &e))?;
         let works: Vec<PhaseWork> = phases(is_active)
             .into_iter()
             .map(|phase| work(phase, Aim::AsRecorded, &kinds, waves, record, &site))

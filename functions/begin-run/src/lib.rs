@@ -1,5 +1,9 @@
 //! Begins or resumes a run: checks plan and mode, takes the lock, freezes the evidence.
 
+mod evidence;
+mod input;
+mod planned;
+
 use std::collections::BTreeMap;
 
 use aws::documents::Change;
@@ -7,17 +11,17 @@ use aws::store::Written;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
 use recovery::baseline::BaselinePointer;
-use recovery::evidence::{EVIDENCE_FORMAT, FrozenEvidence, SiteEvidence};
 use recovery::failure::FailureName;
 use recovery::incident::{CurrentIncident, Incident};
 use recovery::plan::Plan;
-use recovery::replication::ReplicationStatus;
-use recovery::run::{Evidence, Mode, RUN_FORMAT, ResumeAt, RunDocument, Stage};
+use recovery::run::{Mode, RUN_FORMAT, ResumeAt, RunDocument, Stage};
 use recovery::site::{RunId, RunToken, SiteLabel};
 use recovery::users::{Move, UsersNotice};
-use recovery::verdict::judge;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::evidence::{evidence, freeze};
+use crate::input::Input;
 
 /// What the state machine hands over.
 #[derive(Clone, Debug, Deserialize)]
@@ -31,13 +35,6 @@ pub struct Event {
     pub execution: RunToken,
 }
 
-/// The input of an execution.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Input {
-    Failover { incident: Option<RunId> },
-    Resume { run: RunId },
-}
-
 /// What the state machine needs from then on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Answer {
@@ -45,6 +42,8 @@ pub struct Answer {
     pub run: RunId,
     /// Proof for every later function.
     pub token: RunToken,
+    /// What the run does.
+    pub mode: Mode,
     /// Where to go on.
     pub resume_at: ResumeAt,
     /// Seconds between two looks.
@@ -64,70 +63,43 @@ pub struct Waits {
     validation: u32,
 }
 
+/// Whether an execution may be started with this input: for those who write schedules.
+///
+/// # Errors
+/// `UnknownMode` or `InvalidEvent` with what is allowed.
+pub fn check_input(input: Value) -> Result<(), Failure> {
+    input::parse(input).map(|_| ())
+}
+
 /// Begins or resumes.
 ///
 /// # Errors
 /// `UnknownMode`, `InvalidEvent`, `InvalidPlan`, `Blocked`, `NoBaseline`, `NotResumable`, or what the store said. Nothing
 /// is written then, and the lock is not held.
 pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
-    let input = parse_input(event.input)?;
+    let input = input::parse(event.input)?;
     let plan = ports.plan().await?;
     let urls = workspace_urls(ports).await?;
     let (document, fence_stands) = match input {
-        Input::Failover { incident } => {
+        Input::Begin {
+            mode,
+            incident,
+            rehearsal,
+        } => {
             let run = RunId::parse(&event.name)
                 .map_err(|e| Failure::new(FailureName::InvalidEvent, e))?;
-            (
-                begin(ports, &plan, run, event.execution, incident, urls).await?,
-                false,
-            )
+            let asked = Asked {
+                run,
+                token: event.execution,
+                mode,
+                incident,
+                rehearsal,
+            };
+            (begin(ports, &plan, asked, urls).await?, false)
         }
         Input::Resume { run } => resume(ports, &plan, run, event.execution, urls).await?,
     };
     Ok(answer(&plan, &document, fence_stands))
-}
-
-fn parse_input(input: Value) -> Result<Input, Failure> {
-    let invalid = |problem: String| {
-        Failure::new(
-            FailureName::InvalidEvent,
-            format!(
-                "{problem}; the input is {{\"mode\":\"failover\"}} or {{\"mode\":\"resume\",\"run\":\"<id>\"}}"
-            ),
-        )
-    };
-    let Value::Object(mut fields) = input else {
-        return Err(invalid("the input is not an object".to_owned()));
-    };
-    let mode = fields.remove("mode");
-    let mut id = |field: &str| match fields.remove(field) {
-        None => Ok(None),
-        Some(Value::String(text)) => RunId::parse(&text)
-            .map(Some)
-            .map_err(|e| invalid(format!("{field}: {e}"))),
-        Some(_) => Err(invalid(format!("{field} is not a text"))),
-    };
-    let input = match mode.as_ref().and_then(Value::as_str) {
-        Some("failover") => Input::Failover {
-            incident: id("incident")?,
-        },
-        Some("resume") => Input::Resume {
-            run: id("run")?.ok_or_else(|| invalid("run is missing".to_owned()))?,
-        },
-        _ => {
-            return Err(Failure::new(
-                FailureName::UnknownMode,
-                format!(
-                    "mode is {}; allowed are \"failover\" and \"resume\"",
-                    mode.unwrap_or(Value::Null)
-                ),
-            ));
-        }
-    };
-    match fields.keys().next() {
-        None => Ok(input),
-        Some(field) => Err(invalid(format!("unknown field {field:?}"))),
-    }
 }
 
 async fn workspace_urls(ports: &Ports) -> Result<BTreeMap<SiteLabel, String>, Failure> {
@@ -141,14 +113,24 @@ async fn workspace_urls(ports: &Ports) -> Result<BTreeMap<SiteLabel, String>, Fa
     Ok(urls)
 }
 
+/// A new run, as it is asked for.
+struct Asked {
+    run: RunId,
+    token: RunToken,
+    mode: Mode,
+    incident: Option<RunId>,
+    rehearsal: bool,
+}
+
 async fn begin(
     ports: &Ports,
     plan: &Plan,
-    run: RunId,
-    token: RunToken,
-    incident: Option<RunId>,
+    asked: Asked,
     workspace_urls: BTreeMap<SiteLabel, String>,
 ) -> Result<RunDocument, Failure> {
+    let Asked {
+        run, token, mode, ..
+    } = asked;
     let state = ports.state().await?;
     let key = keys::of_run(&run, "run.json");
     // The state machine repeats this call when its answer was lost.
@@ -165,7 +147,9 @@ async fn begin(
     }
     let from = state.active_site;
     let target = from.other();
-    if state.fences.contains_key(&target) {
+    if mode != Mode::Failover {
+        planned::require_well(ports, plan, &state, mode, asked.rehearsal).await?;
+    } else if state.fences.contains_key(&target) {
         return Err(Failure::new(
             FailureName::Blocked,
             format!(
@@ -174,22 +158,24 @@ async fn begin(
         ));
     }
     let baseline = baseline_of(ports, from).await?;
-    let evidence = evidence(ports, plan, from, incident, baseline, workspace_urls).await?;
+    let evidence = evidence(ports, plan, from, asked.incident, baseline, workspace_urls).await?;
     let now = ports.now();
     let epoch = state.epoch;
     // Another run may have committed since the state was read.
     ports
         .change_state(|state| {
-            state.require_unchanged(from, epoch)?;
-            state.take_lock(&run, &token, Mode::Failover, now)
+            state.require_unchanged(from, epoch, mode)?;
+            state.take_lock(&run, &token, mode, now)
         })
         .await?;
-    mark_incident(ports, &run, now).await;
+    if mode == Mode::Failover {
+        mark_incident(ports, &run, now).await;
+    }
     let mut document = RunDocument {
         format_version: RUN_FORMAT,
         run: run.clone(),
         plan: plan.name.clone(),
-        mode: Mode::Failover,
+        mode,
         attempt: 1,
         token,
         epoch,
@@ -198,6 +184,8 @@ async fn begin(
         begun_at: now,
         evidence,
         stages: vec![],
+        captured: None,
+        lifted: None,
         committed_at: None,
         outcome: None,
         reason: None,
@@ -258,89 +246,6 @@ async fn baseline_of(ports: &Ports, from: SiteLabel) -> Result<BaselinePointer, 
     Ok(pointer)
 }
 
-async fn evidence(
-    ports: &Ports,
-    plan: &Plan,
-    from: SiteLabel,
-    incident: Option<RunId>,
-    baseline: BaselinePointer,
-    workspace_urls: BTreeMap<SiteLabel, String>,
-) -> Result<Evidence, Failure> {
-    // Evidence that cannot be read is missing evidence, which a human is told; it must not stop a failover.
-    let mut signals = Vec::new();
-    let judged = ports
-        .judgement(plan, from)
-        .await
-        .map_err(|f| signals.push(f.to_string()))
-        .ok();
-    let incident: Option<Incident> = match incident {
-        Some(id) => ports.read(&keys::incident(&id)).await.unwrap_or_else(|f| {
-            signals.push(f.to_string());
-            None
-        }),
-        None => None,
-    };
-    let replication: Option<ReplicationStatus> =
-        ports.read(keys::REPLICATION).await.unwrap_or_else(|f| {
-            signals.push(f.to_string());
-            None
-        });
-    if let Some(judged) = &judged {
-        signals.extend(judged.evidence.iter().cloned());
-        signals.extend(
-            judged
-                .why_not
-                .iter()
-                .map(|why| format!("not actionable: {why}")),
-        );
-    }
-    Ok(Evidence {
-        verdict: judged.as_ref().map(|j| j.verdict),
-        actionable: judged.as_ref().is_some_and(|j| j.actionable),
-        failing_since: incident
-            .map(|i| i.since)
-            .or_else(|| judged.and_then(|j| j.since)),
-        signals,
-        baseline,
-        replication: replication.filter(|r| r.from == from),
-        repair: None,
-        workspace_urls,
-    })
-}
-
-/// Freezes what every vantage saw of both sites, for the request and its page. What cannot be read is missing evidence, which
-/// people are told; it must not stop a failover.
-async fn freeze(ports: &Ports, plan: &Plan, run: &RunId, attempt: u32) {
-    let mut sites = BTreeMap::new();
-    for site in SiteLabel::ALL {
-        let seen = match ports.observations(plan, site).await {
-            Ok(observations) => {
-                let judged = judge(&observations, &plan.detection.policy, ports.now());
-                let problem = judged.as_ref().err().map(ToString::to_string);
-                SiteEvidence {
-                    problem,
-                    ..SiteEvidence::new(judged.ok(), observations)
-                }
-            }
-            Err(failure) => SiteEvidence::unreadable(failure.to_string()),
-        };
-        sites.insert(site, seen);
-    }
-    let evidence = FrozenEvidence {
-        format_version: EVIDENCE_FORMAT,
-        run: run.clone(),
-        attempt,
-        frozen_at: ports.now(),
-        sites,
-    };
-    if let Err(failure) = ports
-        .put(&keys::of_run(run, "evidence.json"), &evidence)
-        .await
-    {
-        tracing::warn!(%failure, "the evidence could not be frozen");
-    }
-}
-
 /// Opens the next attempt of a run. Says too whether the fence that this run raised stands.
 async fn resume(
     ports: &Ports,
@@ -361,7 +266,7 @@ async fn resume(
     let right_state = if committed {
         commit.is_some() && state.active_site == document.target
     } else {
-        state.require_unchanged(from, epoch).is_ok()
+        state.require_unchanged(from, epoch, mode).is_ok()
     };
     if !right_state {
         return Err(refuse(format!(
@@ -375,13 +280,15 @@ async fn resume(
         let baseline = baseline_of(ports, from).await?;
         document.evidence =
             evidence(ports, plan, from, None, baseline, workspace_urls.clone()).await?;
+        document.captured = None;
+        document.lifted = None;
     }
     document.evidence.workspace_urls = workspace_urls;
     let now = ports.now();
     ports
         .change_state(|state| {
             if !committed {
-                state.require_unchanged(from, epoch)?;
+                state.require_unchanged(from, epoch, mode)?;
             }
             state.resume_lock(&run, &token, mode, now)
         })
@@ -408,6 +315,7 @@ fn answer(plan: &Plan, run: &RunDocument, fence_stands: bool) -> Answer {
     Answer {
         run: run.run.clone(),
         token: run.token.clone(),
+        mode: run.mode,
         resume_at: run.resume_at(fence_stands),
         waits: Waits {
             replication: plan.replication.poll_seconds.0,
@@ -424,41 +332,5 @@ fn answer(plan: &Plan, run: &RunDocument, fence_stands: bool) -> Answer {
             urls: &run.evidence.workspace_urls,
         }
         .started(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_typo_in_the_mode_is_refused_with_what_is_allowed() {
-        for mode in [json!("fail-over"), json!("Failover"), json!(null), json!(1)] {
-            let failure = parse_input(json!({"mode": mode})).unwrap_err();
-            assert_eq!(failure.name, FailureName::UnknownMode);
-            assert!(failure.message.contains("\"failover\""), "{failure}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_field_or_a_path_as_a_run_is_refused() {
-        for input in [
-            json!({"mode": "failover", "force": true}),
-            json!({"mode": "resume"}),
-            json!({"mode": "resume", "run": "../state"}),
-            json!("failover"),
-        ] {
-            assert_eq!(
-                parse_input(input.clone()).unwrap_err().name,
-                FailureName::InvalidEvent,
-                "{input}"
-            );
-        }
-        assert_eq!(
-            parse_input(json!({"mode": "failover"})).unwrap(),
-            Input::Failover { incident: None }
-        );
     }
 }

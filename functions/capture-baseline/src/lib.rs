@@ -1,6 +1,7 @@
 //! Records what the active site runs and how the standby stands by; refuses to learn from a sick, fenced or half-paused site.
 
 mod posture;
+mod run;
 
 use aws::documents::Change;
 use aws::notices::{Audience, Notice};
@@ -9,16 +10,39 @@ use recovery::baseline::{
     BASELINE_FORMAT, Baseline, BaselinePointer, CaptureVerdict, judge_capture, may_capture,
 };
 use recovery::plan::Plan;
-use recovery::site::{ContentDigest, Epoch, SiteLabel};
+use recovery::run::CaptureAnswer;
+use recovery::site::{ContentDigest, Epoch, RunId, RunToken, SiteLabel};
 use serde::{Deserialize, Serialize};
 use sites::{Purpose, Role, connect, failure_at, read_names, read_permissions, read_record};
 
 /// What starts the function.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Event {
-    /// Always true: the schedule says so.
-    pub scheduled: bool,
+#[serde(tag = "by", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Event {
+    /// The schedule: both sites.
+    Schedule,
+    /// The state machine, in a switchover: the site that it leaves, just before the fence.
+    Run {
+        /// The run.
+        run: RunId,
+        /// Its token.
+        token: RunToken,
+    },
+}
+
+/// The answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// To the logs.
+    Scheduled(Captured),
+    /// To the state machine.
+    Run {
+        /// Whether the site is recorded.
+        answer: CaptureAnswer,
+        /// In words.
+        reason: String,
+    },
 }
 
 /// What became of the capture.
@@ -60,10 +84,20 @@ pub struct Captured {
 /// # Errors
 /// `InvalidPlan`, `CredentialRefused`, `SiteUnreachable`, or what the store said. What fails at the standby does not keep the
 /// baseline from being captured.
-pub async fn handle(_: Event, ports: &Ports, _: &Invocation) -> Result<Captured, Failure> {
+pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Reply, Failure> {
     let plan = ports.plan().await?;
-    let active = active(ports, &plan).await;
-    let standby = posture::record(ports, &plan).await;
+    match event {
+        Event::Schedule => scheduled(ports, &plan).await.map(Reply::Scheduled),
+        Event::Run { run, token } => {
+            let (answer, reason) = run::capture(ports, &plan, &run, &token).await?;
+            Ok(Reply::Run { answer, reason })
+        }
+    }
+}
+
+async fn scheduled(ports: &Ports, plan: &Plan) -> Result<Captured, Failure> {
+    let active = active(ports, plan).await;
+    let standby = posture::record(ports, plan).await;
     Ok(Captured {
         active: active?,
         standby: standby?,
@@ -148,6 +182,17 @@ async fn allowed(ports: &Ports, plan: &Plan) -> Result<Result<(), String>, Failu
     Ok(may_capture(&state, state.active_site, verdict))
 }
 
+fn pointer_to(captured: &Baseline, digest: &ContentDigest) -> BaselinePointer {
+    BaselinePointer {
+        format_version: BASELINE_FORMAT,
+        digest: digest.clone(),
+        site: captured.inventory.site,
+        captured_at: captured.inventory.read_at,
+        live: captured.inventory.live_counts(),
+        objects: captured.inventory.resources.len(),
+    }
+}
+
 /// Makes a stored record the one that counts, unless a newer one does.
 async fn point(
     ports: &Ports,
@@ -155,14 +200,7 @@ async fn point(
     captured: &Baseline,
     digest: &ContentDigest,
 ) -> Result<(), Failure> {
-    let pointer = BaselinePointer {
-        format_version: BASELINE_FORMAT,
-        digest: digest.clone(),
-        site: captured.inventory.site,
-        captured_at: captured.inventory.read_at,
-        live: captured.inventory.live_counts(),
-        objects: captured.inventory.resources.len(),
-    };
+    let pointer = pointer_to(captured, digest);
     ports
         .change(key, |stored: &mut Option<BaselinePointer>| {
             // A slower capture must not replace a newer one.

@@ -137,7 +137,7 @@ async fn in_run(
     stage: Stage,
 ) -> Result<Answer, Failure> {
     let entered = ports.enter(run, token, stage).await?;
-    let pointer = &entered.evidence.baseline;
+    let pointer = entered.baseline();
     let site = pointer.site.other();
     let before = target::before(ports, site).await?;
     let mut readiness = target::check(ports, plan, pointer, before.as_ref(), Purpose::Run).await?;

@@ -11,8 +11,9 @@ use aws::serve::parse;
 use aws::{Failure, Invocation, Ports, keys, metrics};
 use recovery::failure::FailureName;
 use recovery::report::Report;
-use recovery::run::{Outcome, RunDocument, outcome_of};
+use recovery::run::{Mode, Outcome, RunDocument, outcome_of};
 use recovery::site::{RunId, RunToken};
+use recovery::state::Refusal;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -174,11 +175,21 @@ async fn close(
     let outcome = closed.outcome.unwrap_or(outcome);
     // The lock before the report: a report that cannot be made must not keep the next run from starting.
     let plan = ports.plan().await.ok();
+    let clean_up = ports.clean_up_order(&closed).await?;
     ports
         .change_state(|state| {
             let released = state.release_lock(&id, token);
-            if let Some(plan) = plan.as_ref().filter(|_| released) {
+            // A drill changes nothing that a failover would have to wait for.
+            let settles = closed.mode != Mode::Drill;
+            if let Some(plan) = plan.as_ref().filter(|_| released && settles) {
                 state.cool_down_until = Some(now + plan.cool_down_seconds.signed());
+            }
+            if let Some(order) = clean_up.as_ref().filter(|_| released) {
+                // A site that is being reset already, or is fenced by now, is taken care of.
+                match state.order_reset(order.clone()) {
+                    Ok(()) | Err(Refusal::Resetting { .. } | Refusal::Fenced { .. }) => {}
+                    Err(other) => return Err(other),
+                }
             }
             if outcome == Outcome::Completed && state.unsettled.as_ref() == Some(&id) {
                 state.unsettled = None;
@@ -186,6 +197,7 @@ async fn close(
             Ok(())
         })
         .await?;
+    let closed = lead_back(ports, closed, outcome).await?;
     let report = gather::gather(
         ports,
         plan.as_ref(),
@@ -228,6 +240,37 @@ async fn close(
         reason: report.reason,
         report: key,
     })
+}
+
+/// A switchover that cannot verify what must hold before anything is activated leads back to the old state by itself. Other ends leave
+/// the choice to people: resume or abandon.
+async fn lead_back(
+    ports: &Ports,
+    closed: RunDocument,
+    outcome: Outcome,
+) -> Result<RunDocument, Failure> {
+    let unverified = matches!(outcome, Outcome::FenceUnverified | Outcome::NotReady);
+    if closed.mode != Mode::Switchover || closed.committed_at.is_some() || !unverified {
+        return Ok(closed);
+    }
+    let why = format!("the switchover ended in {}", outcome.as_str());
+    let who = format!("run {}", closed.run);
+    let words = match ports.lead_back(&closed, &who, &why).await {
+        Ok(None) => return Ok(closed),
+        Ok(Some(words)) => words,
+        // The run is closed all the same; a person leads it back.
+        Err(failure) => {
+            tracing::error!(%failure, "a switchover was not led back");
+            format!("IT WAS NOT LED BACK ({}); abandon it", failure.message)
+        }
+    };
+    ports
+        .change_run(&closed.run, |d| {
+            let reason = d.reason.take().unwrap_or_default();
+            d.reason = Some(format!("{reason}; {words}"));
+            d.clone()
+        })
+        .await
 }
 
 async fn tell(ports: &Ports, report: &Report) -> Result<(), Failure> {

@@ -1,9 +1,11 @@
 //! Every human act by command line: a closed list, each with who and why, each recorded.
 
+mod abandon;
 mod decide;
 mod fence;
 mod key;
 mod lessons;
+mod promote;
 mod reset;
 mod url;
 
@@ -14,9 +16,8 @@ use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
 use recovery::approval::{ApprovalId, Choice, Door};
 use recovery::failure::FailureName;
-use recovery::run::Outcome;
 use recovery::site::{RunId, SiteLabel};
-use recovery::state::{Hold, Refusal};
+use recovery::state::Hold;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -86,10 +87,21 @@ pub enum Act {
         /// Why.
         why: String,
     },
-    /// End a run before its commit. Its execution must not act any more; the fence stays.
+    /// The active site stays the home: the other one becomes its standby as soon as it has returned and is quiet.
+    Promote {
+        /// Who.
+        who: String,
+        /// Why.
+        why: String,
+    },
+    /// End a run before its commit. Its execution must not act any more.
     Abandon {
         /// The run.
         run: RunId,
+        /// Whether the old site is led back to what it was: its fence lifted, what was stopped started again, the target put back. Left
+        /// out: yes for a switchover, whose old site answers; no for a failover, whose fence then stays until `unfence`.
+        #[serde(default)]
+        restore: Option<bool>,
         /// Who.
         who: String,
         /// Why.
@@ -138,6 +150,7 @@ impl Act {
             | Self::Release { who, why }
             | Self::Acknowledge { who, why }
             | Self::RotateApprovalKey { who, why }
+            | Self::Promote { who, why }
             | Self::Unfence { who, why, .. }
             | Self::Reset { who, why, .. }
             | Self::AddLesson { who, why, .. }
@@ -303,54 +316,14 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
         } => lessons::add(ports, run.as_ref(), lesson, who, why).await,
         Act::ResolveLesson { lesson, who, why } => lessons::resolve(ports, *lesson, who, why).await,
         Act::RotateApprovalKey { .. } => key::rotate(ports).await,
-        Act::Abandon { run, who, why } => abandon(ports, run, who, why).await,
+        Act::Promote { who, why } => promote::order(ports, who, why).await,
+        Act::Abandon {
+            run,
+            restore,
+            who,
+            why,
+        } => abandon::abandon(ports, run, *restore, who, why).await,
     }
-}
-
-async fn abandon(ports: &Ports, run: &RunId, who: &str, why: &str) -> Result<String, Failure> {
-    let document = ports.run(run).await?;
-    if document.committed_at.is_some() {
-        return Err(invalid(format!(
-            "run {run} has committed: the {} site is active; resume it, the way back is a switchover",
-            document.target
-        )));
-    }
-    if ports
-        .state()
-        .await?
-        .last_commit
-        .is_some_and(|c| c.run == *run)
-    {
-        return Err(invalid(format!("run {run} has committed; resume it")));
-    }
-    // The outcome first: whoever closes the run from here on finds it. Asking again does no harm.
-    let now = ports.now();
-    ports
-        .change_run(run, |d| {
-            if d.outcome != Some(Outcome::Abandoned) {
-                d.outcome = Some(Outcome::Abandoned);
-                d.reason = Some(format!("abandoned by {who}: {why}"));
-                d.closed_at.get_or_insert(now);
-            }
-        })
-        .await?;
-    // From here on the run's functions refuse to act.
-    let held = ports
-        .change_state(|state| {
-            if state.last_commit.as_ref().is_some_and(|c| c.run == *run) {
-                return Err(Refusal::LockLost { run: run.clone() });
-            }
-            let held = state.lock.as_ref().is_some_and(|lock| lock.run == *run);
-            if held {
-                state.lock = None;
-            }
-            Ok(held)
-        })
-        .await?;
-    Ok(format!(
-        "run {run} is abandoned{}; a fence it raised stays until `unfence`",
-        if held { " and its lock is free" } else { "" }
-    ))
 }
 
 async fn record(

@@ -33,6 +33,13 @@ pub enum Event {
         /// Its token.
         token: RunToken,
     },
+    /// In a switchover, once the old site is quiet: has everything arrived?
+    Drain {
+        /// The run.
+        run: RunId,
+        /// Its token.
+        token: RunToken,
+    },
 }
 
 /// What data sets are read with.
@@ -70,6 +77,9 @@ pub async fn handle(
         Event::Scheduled => measure::scheduled(ports, &plan, reach, invocation).await,
         Event::Run { run, token } => {
             measure::in_run(ports, &plan, reach, invocation, &run, &token).await
+        }
+        Event::Drain { run, token } => {
+            measure::drain(ports, &plan, reach, invocation, &run, &token).await
         }
     }
 }

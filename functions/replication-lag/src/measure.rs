@@ -103,6 +103,66 @@ pub(crate) async fn in_run(
     Ok(measured(&status))
 }
 
+/// In a switchover: what the fenced site wrote last is waited for, as long as the plan lets a run wait. The site answers and its
+/// region too, so markers are written there and every table is proven against what it holds now.
+pub(crate) async fn drain(
+    ports: &Ports,
+    plan: &Plan,
+    reach: &Reach,
+    invocation: &Invocation,
+    run: &RunId,
+    token: &RunToken,
+) -> Result<Answer, Failure> {
+    let document = ports.enter(run, token, Stage::Drain).await?;
+    let drained = |reason: &str| Answer {
+        answer: MeasureAnswer::Drained,
+        reason: reason.to_owned(),
+    };
+    if !document.is_in(Stage::Drain) {
+        return Ok(drained("what this attempt waited for has arrived"));
+    }
+    let from = document.from;
+    let state = ports.state().await?;
+    let quiet_since = state.fences.get(&from).and_then(|f| f.verified_at);
+    let Some(since) = quiet_since else {
+        return Err(Failure::internal(format!(
+            "the {from} site was not seen quiet, so nothing it writes is its last"
+        )));
+    };
+    let started = ports.now();
+    let time = invocation.left();
+    let before = newest(ports, from).await;
+    let (watched, work) = futures::join!(
+        watch_all(ports, plan, reach, from, before.as_ref()),
+        open_all(ports, plan, reach, from, since, time),
+    );
+    let mut work = work?;
+    prove(ports, plan, &mut work, Some(since), time).await?;
+    let mut status = publish(ports, plan, from, &watched, &work).await?;
+    if !status.on_its_way(plan, since).is_empty() {
+        prove(ports, plan, &mut work, Some(started), invocation.left()).await?;
+        status = publish(ports, plan, from, &watched, &work).await?;
+    }
+    let on_its_way = status.on_its_way(plan, since);
+    if on_its_way.is_empty() {
+        ports
+            .change_state(|state| state.end_drain(from, run, token))
+            .await?;
+        ports.finish(run, token, Stage::Drain).await?;
+        return Ok(drained("everything that was written has arrived"));
+    }
+    let entered = document.entered_at(Stage::Drain, started);
+    let over = ports.now().duration_since(entered) >= plan.replication.run_limit_seconds.signed();
+    Ok(Answer {
+        answer: if over {
+            MeasureAnswer::NotDrained
+        } else {
+            MeasureAnswer::Continue
+        },
+        reason: on_its_way.join("; "),
+    })
+}
+
 fn measured_sets<'b, 'a>(work: &'b [Work<'a>]) -> Vec<&'b Measured<'a>> {
     work.iter().map(|w| &w.measured).collect()
 }

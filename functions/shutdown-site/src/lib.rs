@@ -7,6 +7,8 @@ mod lanes;
 mod news;
 mod pass;
 mod records;
+mod rehearsal;
+mod target;
 mod watch;
 
 use std::time::Duration;
@@ -16,13 +18,14 @@ use aws::{Failure, Invocation, Ports};
 use recovery::aws_fence::answer_with;
 use recovery::fence::{FenceAnswer, answer};
 use recovery::plan::Plan;
-use recovery::run::Stage;
+use recovery::run::{Mode, RehearsalAnswer, Stage};
 use recovery::site::{RunId, RunToken};
 use recovery::state::Refusal;
 use serde::{Deserialize, Serialize};
 use sites::{Purpose, Role, connect_to, frozen_url};
 
 pub use aws_fence::{Lifting, WatchedAws};
+pub use rehearsal::FenceRehearsal;
 pub use watch::Watched;
 
 use crate::aws_fence::{AwsPass, By};
@@ -40,6 +43,13 @@ pub enum Event {
         /// Its token.
         token: RunToken,
     },
+    /// The state machine, in a drill: what a fence would do, and whether it may. Nothing is changed.
+    Rehearsal {
+        /// The run.
+        run: RunId,
+        /// Its token.
+        token: RunToken,
+    },
     /// The schedule: the watch over standing fences.
     Schedule,
 }
@@ -52,6 +62,13 @@ pub enum Answer {
     Fenced {
         /// Whether to go on.
         answer: FenceAnswer,
+        /// In words.
+        reason: String,
+    },
+    /// To the state machine, in a drill.
+    Rehearsed {
+        /// Whether all is allowed.
+        answer: RehearsalAnswer,
         /// In words.
         reason: String,
     },
@@ -80,6 +97,9 @@ pub async fn handle(
     let plan = ports.plan().await?;
     match event {
         Event::Run { run, token } => in_run(ports, fences, &plan, &run, &token, invocation).await,
+        Event::Rehearsal { run, token } => {
+            rehearsal::rehearse(ports, &plan, &run, &token, invocation).await
+        }
         Event::Schedule => {
             // A failure of one does not keep the other from its work.
             let in_aws = aws_fence::watch(ports, fences, &plan, invocation).await;
@@ -155,16 +175,28 @@ async fn in_run(
     let fence = fence.ok_or(Refusal::NoFence { site })?;
     let now = ports.now();
     let began = run.entered_at(Stage::Fence, now);
-    let answer = answer(&fence, found.is_quiet(), began, plan.fence, now);
+    let answer = answer(&fence, found.is_quiet(), run.mode, began, plan.fence, now);
     let patience_is_over = now.duration_since(began) >= plan.fence.give_up_after_seconds.signed();
     let answer = answer_with(answer, held.buckets.values(), patience_is_over);
+    let mut reason = format!("the {site} site: {}; {}", found.words(), held.words());
+    let mut answer = answer;
+    if answer == FenceAnswer::Proceed && run.mode == Mode::Switchover {
+        match target::unfence(ports, &run, token, invocation).await? {
+            target::Unfenced::Yes => {}
+            target::Unfenced::Waits(why) if patience_is_over => {
+                answer = FenceAnswer::FenceUnverified;
+                reason = why;
+            }
+            target::Unfenced::Waits(why) => {
+                answer = FenceAnswer::Continue;
+                reason = why;
+            }
+        }
+    }
     if answer == FenceAnswer::Proceed {
         ports.finish(run_id, token, Stage::Fence).await?;
     }
-    Ok(Answer::Fenced {
-        answer,
-        reason: format!("the {site} site: {}; {}", found.words(), held.words()),
-    })
+    Ok(Answer::Fenced { answer, reason })
 }
 
 /// Who deploys is told again in the next pass; the fence does not wait for it.

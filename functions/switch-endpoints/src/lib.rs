@@ -261,7 +261,7 @@ async fn add_warehouses(
     if !plan.kinds.contains(&Kind::Warehouse) {
         return Ok(paths);
     }
-    let baseline = ports.baseline(&run.evidence.baseline.digest).await?;
+    let baseline = ports.baseline(&run.baseline().digest).await?;
     let workspace = connect_to(
         ports,
         plan,

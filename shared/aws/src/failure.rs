@@ -48,7 +48,8 @@ impl From<Refusal> for Failure {
             | Refusal::PassUnderWay { .. }
             | Refusal::Fenced { .. }
             | Refusal::Resetting { .. }
-            | Refusal::Lifting { .. } => FailureName::Blocked,
+            | Refusal::Lifting { .. }
+            | Refusal::AtHome { .. } => FailureName::Blocked,
             Refusal::LockLost { .. } | Refusal::NoReset { .. } => FailureName::LockLost,
             Refusal::NoFence { .. } | Refusal::NeverQuiet { .. } => FailureName::InvalidEvent,
             Refusal::Changed { .. } => FailureName::Blocked,

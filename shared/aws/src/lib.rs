@@ -21,6 +21,7 @@ pub mod ports;
 pub mod serve;
 pub mod site_news;
 pub mod store;
+mod way_back;
 
 pub use environment::Environment;
 pub use failure::Failure;

@@ -58,6 +58,8 @@ pub struct Identity {
     pub id: String,
     /// Whether the principal may sign in; `true` if the platform does not say.
     pub active: bool,
+    /// The names of its groups.
+    pub groups: Vec<String>,
     /// The workspace that answered, by its header `X-Databricks-Org-Id`; `None` if it did not say.
     pub workspace_id: Option<WorkspaceId>,
 }
@@ -125,6 +127,14 @@ impl Workspace {
             user_name: text(&user, "userName").to_owned(),
             id: text(&user, "id").to_owned(),
             active: user.get("active").and_then(Value::as_bool).unwrap_or(true),
+            groups: user
+                .get("groups")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(|group| group.get("display")?.as_str())
+                .map(str::to_owned)
+                .collect(),
             workspace_id: answer.workspace_id,
         })
     }

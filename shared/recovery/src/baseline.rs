@@ -84,6 +84,18 @@ pub fn may_capture(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(
     may_learn(state, site, verdict)
 }
 
+/// Whether a switchover may record the site that it leaves, just before it is fenced. Its own lock is no reason against it.
+///
+/// # Errors
+/// The reason in words.
+pub fn may_capture_in_run(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(), String> {
+    let without_lock = State {
+        lock: None,
+        ..state.clone()
+    };
+    may_capture(&without_lock, site, verdict)
+}
+
 /// The rules for both roles.
 fn may_learn(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(), String> {
     if state.fences.contains_key(&site) {
@@ -95,7 +107,7 @@ fn may_learn(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(), Str
             lock.run
         ));
     }
-    if let Some(order) = &state.reset {
+    if let Some(order) = state.resets.values().next() {
         return Err(format!("the {} site is being reset", order.site));
     }
     if let Some(run) = &state.unsettled {

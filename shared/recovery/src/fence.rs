@@ -9,6 +9,7 @@ use crate::act::{Act, Lane};
 use crate::inventory::{ActiveRun, Inventory, Resource, Subject};
 use crate::kind::{DrMode, Kind};
 use crate::plan::FencePolicy;
+use crate::run::Mode;
 use crate::state::Fence;
 
 /// One step of a pass.
@@ -109,27 +110,36 @@ fn runs_to_end<'a>(site: &'a Inventory, kinds: &'a [Kind]) -> impl Iterator<Item
 pub enum FenceAnswer {
     /// Go on fencing after a pause.
     Continue,
+    /// In a switchover: the site is quiet, and what it wrote last is waited for at the target.
+    Drain,
     /// The run may go on: verified, or unreachable for as long as the plan says.
     Proceed,
     /// The site is reachable and cannot be made quiet within the plan's patience.
     FenceUnverified,
 }
 
-/// The condition of a failover, from the fence as it stands after a pass. Patience counts from `began`, when this attempt
-/// of the run began to fence: the fence itself may be older.
+/// Whether the run may go on, from the fence as it stands after a pass. Patience counts from `began`, when this attempt
+/// of the run began to fence: the fence itself may be older. A switchover leaves a site that answers, so it goes on only when that was
+/// seen quiet.
 #[must_use]
 pub fn answer(
     fence: &Fence,
     pass_found_quiet: bool,
+    mode: Mode,
     began: Timestamp,
     policy: FencePolicy,
     now: Timestamp,
 ) -> FenceAnswer {
     if pass_found_quiet {
-        return FenceAnswer::Proceed;
+        return if fence.drains {
+            FenceAnswer::Drain
+        } else {
+            FenceAnswer::Proceed
+        };
     }
     let longer = |since: Timestamp, limit: SignedDuration| now.duration_since(since) >= limit;
-    match fence.unreachable_since {
+    let goes_on_unseen = mode == Mode::Failover;
+    match fence.unreachable_since.filter(|_| goes_on_unseen) {
         Some(since) if longer(since, policy.proceed_when_unreachable_for_seconds.signed()) => {
             FenceAnswer::Proceed
         }
@@ -273,10 +283,50 @@ mod tests {
             (Some(after(590)), false, 601, FenceAnswer::Continue),
         ] {
             assert_eq!(
-                answer(&fence(unreachable), quiet, now(), policy, after(when)),
+                answer(
+                    &fence(unreachable),
+                    quiet,
+                    Mode::Failover,
+                    now(),
+                    policy,
+                    after(when)
+                ),
                 expected,
                 "at {when} s"
             );
+        }
+    }
+
+    #[test]
+    fn a_switchover_goes_on_only_from_a_quiet_site_and_waits_for_what_it_wrote() {
+        let policy = FencePolicy {
+            poll_seconds: Seconds(1),
+            proceed_when_unreachable_for_seconds: Seconds(60),
+            give_up_after_seconds: Seconds(600),
+            call_timeout_seconds: Seconds(5),
+        };
+        let after = |seconds: i64| now() + SignedDuration::from_secs(seconds);
+        let fence = |drains, unreachable_since| Fence {
+            drains,
+            unreachable_since,
+            ..Fence::raised(RunId::new("r"), now())
+        };
+        for (drains, unreachable, quiet, when, expected) in [
+            (true, None, true, 1, FenceAnswer::Drain),
+            (false, None, true, 1, FenceAnswer::Proceed),
+            (true, Some(after(0)), false, 599, FenceAnswer::Continue),
+            (
+                true,
+                Some(after(0)),
+                false,
+                600,
+                FenceAnswer::FenceUnverified,
+            ),
+        ] {
+            let fence = fence(drains, unreachable);
+            let mode = Mode::Switchover;
+            let said = answer(&fence, quiet, mode, now(), policy, after(when));
+            assert_eq!(said, expected, "at {when} s");
         }
     }
 }

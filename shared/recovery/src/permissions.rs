@@ -30,6 +30,26 @@ fn granted(answer: &Object) -> BTreeSet<(String, String)> {
     found
 }
 
+/// Whether one of these names (of a user, a service principal or a group) may manage the object, by a grant of its own or an inherited
+/// one. `CAN_MANAGE` or `IS_OWNER` covers everything that a fence and a restore do, for every kind.
+#[must_use]
+pub fn may_manage(answer: &Object, names: &BTreeSet<&str>) -> bool {
+    let list = answer.get("access_control_list").and_then(Value::as_array);
+    list.into_iter().flatten().any(|entry| {
+        let who = ["user_name", "group_name", "service_principal_name"];
+        let is_named = who
+            .iter()
+            .filter_map(|n| entry.get(n)?.as_str())
+            .any(|who| names.contains(who));
+        let all = entry.get("all_permissions").and_then(Value::as_array);
+        is_named
+            && all.into_iter().flatten().any(|permission| {
+                let level = permission.get("permission_level").and_then(Value::as_str);
+                matches!(level, Some("CAN_MANAGE" | "IS_OWNER"))
+            })
+    })
+}
+
 /// What names an object wherever permissions are kept: `kind/id`.
 #[must_use]
 pub fn key(resource: &Resource) -> String {
@@ -101,6 +121,19 @@ mod tests {
             .as_object()
             .unwrap()
             .clone()
+    }
+
+    #[test]
+    fn only_who_may_manage_may_fence() {
+        let of = |who: &str, level: &str| {
+            answer(
+                json!([{"group_name": who, "all_permissions": [{"permission_level": level, "inherited": true}]}]),
+            )
+        };
+        let names = BTreeSet::from(["sp", "admins"]);
+        assert!(may_manage(&of("admins", "CAN_MANAGE"), &names));
+        assert!(!may_manage(&of("admins", "CAN_VIEW"), &names));
+        assert!(!may_manage(&of("others", "CAN_MANAGE"), &names));
     }
 
     #[test]

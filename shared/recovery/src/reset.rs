@@ -9,8 +9,19 @@ use serde::{Deserialize, Serialize};
 use crate::activation::Phase;
 use crate::inventory::{Inventory, Resource, Subject};
 use crate::kind::{DrMode, Kind};
-use crate::site::{ContentDigest, RunId, SiteLabel};
+use crate::site::{ContentDigest, RunId, RunToken, SiteLabel};
 use crate::state::{Pass, Refusal, State};
+
+/// The state machine's answer when a run brings a site into its recorded posture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StandbyAnswer {
+    /// A reading shows that nothing differs.
+    AsRecorded,
+    /// Call again.
+    Continue,
+    /// Not all could be brought back, or there is no record; the reason says what is left to people.
+    Left,
+}
 
 /// A standing order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +45,15 @@ pub struct Reset {
 }
 
 impl Reset {
+    /// The refusal of what must wait for it.
+    #[must_use]
+    pub fn stands(&self) -> Refusal {
+        Refusal::Resetting {
+            site: self.site,
+            since: self.ordered_at,
+        }
+    }
+
     /// Whether there has been time enough: what still differs then is left to people.
     #[must_use]
     pub fn is_late(&self, now: Timestamp, patience: SignedDuration) -> bool {
@@ -61,19 +81,21 @@ pub const fn phases(site_is_active: bool) -> [Phase; 4] {
     }
 }
 
-/// What the record has live and the site no longer holds: nothing can bring it back but a person.
+/// What the record has live and the site no longer holds: nothing can bring it back but a person. A record of the other site knows
+/// its objects by key.
 #[must_use]
 pub fn gone(kinds: &[Kind], record: &Inventory, site: &Inventory) -> Vec<Subject> {
-    let there: BTreeSet<(Kind, &str)> = site
-        .resources
-        .iter()
-        .map(|r| (r.kind, r.id.as_str()))
-        .collect();
+    let same_site = record.site == site.site;
+    let identity = |r: &Resource| {
+        let text = if same_site { &r.id } else { &r.key };
+        (r.kind, text.clone())
+    };
+    let there: BTreeSet<(Kind, String)> = site.resources.iter().map(identity).collect();
     record
         .resources
         .iter()
         .filter(|r| kinds.contains(&r.kind) && r.mode() == DrMode::ActivePassive && r.is_live())
-        .filter(|r| !there.contains(&(r.kind, r.id.as_str())))
+        .filter(|r| !there.contains(&identity(r)))
         .map(Resource::subject)
         .collect()
 }
@@ -91,17 +113,30 @@ impl State {
                 since: lock.taken_at,
             });
         }
+        self.put_order(order)
+    }
+
+    /// Puts an order as the run that holds the lock. Asking again changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::LockLost`], [`Refusal::Fenced`], [`Refusal::Resetting`] while another order stands.
+    pub fn order_reset_in_run(&mut self, order: Reset, token: &RunToken) -> Result<(), Refusal> {
+        self.require_lock(&order.id, token)?;
+        self.put_order(order)
+    }
+
+    fn put_order(&mut self, order: Reset) -> Result<(), Refusal> {
         if self.fences.contains_key(&order.site) {
             return Err(Refusal::Fenced { site: order.site });
         }
-        if let Some(other) = &self.reset {
-            return Err(Refusal::Resetting {
-                site: other.site,
-                since: other.ordered_at,
-            });
+        match self.resets.get(&order.site) {
+            Some(same) if same.id == order.id => Ok(()),
+            Some(other) => Err(other.stands()),
+            None => {
+                self.resets.insert(order.site, order);
+                Ok(())
+            }
         }
-        self.reset = Some(order);
-        Ok(())
     }
 
     /// Begins a pass over the standing order, or goes on with it until then.
@@ -115,7 +150,7 @@ impl State {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<(), Refusal> {
-        let Some(order) = self.reset.as_mut().filter(|order| order.id == *id) else {
+        let Some(order) = self.resets.values_mut().find(|order| order.id == *id) else {
             return Err(Refusal::NoReset { id: id.clone() });
         };
         let other = order.pass.as_ref().filter(|p| p.request != request);
@@ -134,10 +169,10 @@ impl State {
 
     /// Ends a pass, if it is the one that is under way.
     pub fn end_reset_pass(&mut self, request: &str) {
-        if let Some(order) = &mut self.reset
-            && order.pass.as_ref().is_some_and(|p| p.request == request)
-        {
-            order.pass = None;
+        for order in self.resets.values_mut() {
+            if order.pass.as_ref().is_some_and(|p| p.request == request) {
+                order.pass = None;
+            }
         }
     }
 
@@ -146,7 +181,9 @@ impl State {
     /// # Errors
     /// [`Refusal::NoReset`].
     pub fn end_reset(&mut self, id: &RunId, as_recorded: bool) -> Result<Reset, Refusal> {
-        let Some(order) = self.reset.take_if(|order| order.id == *id) else {
+        let site = self.resets.values().find(|order| order.id == *id);
+        let site = site.map(|order| order.site);
+        let Some(order) = site.and_then(|site| self.resets.remove(&site)) else {
             return Err(Refusal::NoReset { id: id.clone() });
         };
         if as_recorded && order.site == self.active_site {
@@ -160,7 +197,7 @@ impl State {
 mod tests {
     use super::*;
     use crate::run::Mode;
-    use crate::site::{PlanName, RunToken};
+    use crate::site::PlanName;
     use crate::state::Fence;
 
     fn at(second: i64) -> Timestamp {
@@ -194,8 +231,16 @@ mod tests {
         let refused = state.order_reset(order(SiteLabel::Primary));
         assert!(matches!(refused, Err(Refusal::Fenced { .. })));
         state.order_reset(order(SiteLabel::Secondary)).unwrap();
-        let refused = state.order_reset(order(SiteLabel::Secondary));
+        let again = state.order_reset(order(SiteLabel::Secondary));
+        assert_eq!(again, Ok(()), "its answer was lost");
+        let other = Reset {
+            id: RunId::new("reset-2"),
+            ..order(SiteLabel::Secondary)
+        };
+        let refused = state.order_reset(other);
         assert!(matches!(refused, Err(Refusal::Resetting { .. })));
+        let planned = state.take_lock(&run, &token, Mode::Switchover, at(1));
+        assert!(matches!(planned, Err(Refusal::Resetting { .. })));
         state
             .take_lock(&run, &token, Mode::Failover, at(1))
             .unwrap();
@@ -218,7 +263,8 @@ mod tests {
         assert!(matches!(other, Err(Refusal::PassUnderWay { .. })));
         state.hold_reset(&id, "b", at(25), at(45)).unwrap();
         state.end_reset_pass("a");
-        assert!(state.reset.as_ref().unwrap().pass.is_some());
+        let order = state.resets.get(&SiteLabel::Primary).unwrap();
+        assert!(order.pass.is_some());
     }
 
     #[test]

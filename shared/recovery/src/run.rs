@@ -12,8 +12,10 @@ use crate::baseline::BaselinePointer;
 use crate::failure::FailureName;
 use crate::fence::FenceAnswer;
 use crate::readiness::ReadinessAnswer;
-use crate::replication::ReplicationStatus;
+use crate::replication::{MeasureAnswer, ReplicationStatus};
+use crate::reset::StandbyAnswer;
 use crate::site::{Epoch, PlanName, RunId, RunToken, SiteLabel};
+use crate::state::Fence;
 use crate::verdict::Verdict;
 
 /// The version of `runs/<id>/run.json`.
@@ -25,6 +27,28 @@ pub const RUN_FORMAT: u32 = 1;
 pub enum Mode {
     /// Unplanned move away from a site that may be unreachable.
     Failover,
+    /// Planned move between two reachable sites; failback is one.
+    Switchover,
+    /// A rehearsal that changes nothing users see and cleans up after itself.
+    Drill,
+}
+
+impl Mode {
+    /// The name as the console's input has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failover => "failover",
+            Self::Switchover => "switchover",
+            Self::Drill => "drill",
+        }
+    }
+
+    /// Whether it makes the target the active site.
+    #[must_use]
+    pub const fn moves_users(self) -> bool {
+        !matches!(self, Self::Drill)
+    }
 }
 
 /// A stage of a run, in order.
@@ -40,8 +64,14 @@ pub enum Stage {
     Readiness,
     /// A human decides.
     Approval,
+    /// In a drill: what a fence would do, and whether it may; nothing is changed.
+    Rehearsal,
+    /// In a switchover: the active site is recorded for the last time before it is fenced.
+    Capture,
     /// The old site is fenced as far as it can be reached.
     Fence,
+    /// In a switchover: what the quiet site wrote last is waited for at the target.
+    Drain,
     /// Is the target still ready?
     Recheck,
     /// Do the data sources answer?
@@ -62,6 +92,8 @@ pub enum Stage {
     Schedules,
     /// Pointers and URLs.
     Endpoints,
+    /// In a switchover the old site, in a drill the target: brought into its recorded posture.
+    Standby,
 }
 
 /// The named end of a run.
@@ -210,6 +242,12 @@ pub struct RunDocument {
     pub evidence: Evidence,
     /// Every passage through a stage.
     pub stages: Vec<StageRecord>,
+    /// What a switchover recorded of the active site just before its fence. It is restored instead of the evidence's baseline.
+    #[serde(default)]
+    pub captured: Option<BaselinePointer>,
+    /// The fence on its target that a switchover has lifted. An abandon raises it again.
+    #[serde(default)]
+    pub lifted: Option<Fence>,
     /// When the target became the active site.
     pub committed_at: Option<Timestamp>,
     /// How it ended; none while it is under way.
@@ -234,6 +272,21 @@ pub enum ResumeAt {
 }
 
 impl RunDocument {
+    /// What is restored at the target.
+    #[must_use]
+    pub fn baseline(&self) -> &BaselinePointer {
+        self.captured.as_ref().unwrap_or(&self.evidence.baseline)
+    }
+
+    /// The site that the run leaves as a standby, in its recorded posture.
+    #[must_use]
+    pub const fn standby(&self) -> SiteLabel {
+        match self.mode {
+            Mode::Failover | Mode::Switchover => self.from,
+            Mode::Drill => self.target,
+        }
+    }
+
     /// What came after this moment is lost: when the failure began, or the run if no failure was seen.
     #[must_use]
     pub fn loss_moment(&self) -> Timestamp {
@@ -332,6 +385,26 @@ impl RunDocument {
     }
 }
 
+/// The state machine's answer of a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CaptureAnswer {
+    /// The active site is recorded.
+    Captured,
+    /// What was read is not to be trusted.
+    Refused,
+}
+
+/// The state machine's answer of a rehearsed fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RehearsalAnswer {
+    /// Everything that a fence would do is allowed.
+    Rehearsed,
+    /// Call again.
+    Continue,
+    /// Something is not.
+    Refused,
+}
+
 /// The state machine's answer of a validation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValidationAnswer {
@@ -355,15 +428,41 @@ pub fn outcome_of(machine_state: &Value) -> (Outcome, String) {
         .and_then(Value::as_str)
         .unwrap_or("");
     let reason = last.and_then(|l| l.get("reason")).and_then(Value::as_str);
+    let standby = Standby::of(machine_state);
     let is = |known: &dyn erased::Answer| known.matches(answer);
     let (outcome, standard) = if answer == "Switched" {
         (Outcome::Completed, "every stage was done and read back")
+    } else if is(&ValidationAnswer::Passed) && standby.is_as_recorded() {
+        (
+            Outcome::Completed,
+            "the target passed its checks and is as it was",
+        )
+    } else if is(&ValidationAnswer::Passed) {
+        (
+            Outcome::Failed,
+            "the target passed its checks and was not brought back",
+        )
     } else if is(&ApprovalAnswer::Declined) {
         (Outcome::Declined, "the approver declined")
     } else if is(&ApprovalAnswer::Expired) {
         (Outcome::ApprovalExpired, "nobody decided in time")
     } else if is(&ReadinessAnswer::NotReady) {
         (Outcome::NotReady, "the target is not ready")
+    } else if is(&MeasureAnswer::NotDrained) {
+        (
+            Outcome::NotReady,
+            "what was written last did not arrive at the target",
+        )
+    } else if is(&CaptureAnswer::Refused) {
+        (
+            Outcome::NotReady,
+            "the active site could not be recorded as it is",
+        )
+    } else if is(&RehearsalAnswer::Refused) {
+        (
+            Outcome::NotReady,
+            "a fence could not do all that it would have to",
+        )
     } else if is(&FenceAnswer::FenceUnverified) {
         (
             Outcome::FenceUnverified,
@@ -380,7 +479,34 @@ pub fn outcome_of(machine_state: &Value) -> (Outcome, String) {
             "the execution ended at an answer that nobody foresaw",
         )
     };
-    (outcome, reason.unwrap_or(standard).to_owned())
+    let reason = reason.unwrap_or(standard);
+    (
+        outcome,
+        match standby.words {
+            Some(words) => format!("{reason}; {words}"),
+            None => reason.to_owned(),
+        },
+    )
+}
+
+/// What became of the site that is left as a standby.
+struct Standby<'a> {
+    answer: &'a str,
+    words: Option<&'a str>,
+}
+
+impl<'a> Standby<'a> {
+    fn of(machine_state: &'a Value) -> Self {
+        let text = |pointer| machine_state.pointer(pointer).and_then(Value::as_str);
+        Self {
+            answer: text("/standby/Payload/answer").unwrap_or(""),
+            words: text("/standby/Payload/reason").or_else(|| text("/standby/Error")),
+        }
+    }
+
+    fn is_as_recorded(&self) -> bool {
+        erased::Answer::matches(&StandbyAnswer::AsRecorded, self.answer)
+    }
 }
 
 /// Compares an answer in the state with the name under which serde writes an enum value: no second list of names.
@@ -439,6 +565,24 @@ mod tests {
             let state = json!({"last": {"Payload": {"answer": answer}}});
             assert_eq!(outcome_of(&state).0, outcome, "{answer}");
         }
+    }
+
+    #[test]
+    fn a_drill_completes_only_if_its_target_is_as_it_was() {
+        let ended = |answer: &str, standby: Value| {
+            let state = json!({"last": {"Payload": {"answer": answer}}, "standby": standby});
+            outcome_of(&state).0
+        };
+        let as_recorded = json!({"Payload": {"answer": "AsRecorded", "reason": "it is"}});
+        let left = json!({"Payload": {"answer": "Left", "reason": "2 objects differ"}});
+        let error = json!({"Error": "SiteUnreachable", "Cause": ""});
+        assert_eq!(ended("Passed", as_recorded.clone()), Outcome::Completed);
+        assert_eq!(ended("Passed", left.clone()), Outcome::Failed);
+        assert_eq!(ended("Passed", error.clone()), Outcome::Failed);
+        assert_eq!(ended("Failed", as_recorded), Outcome::ValidationFailed);
+        // A switchover has moved everybody: what is left of the old site stands in its reason.
+        assert_eq!(ended("Switched", left), Outcome::Completed);
+        assert_eq!(ended("Switched", error), Outcome::Completed);
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub use connect::{Purpose, Role, connect, connect_to, frozen_url, workspace_url}
 pub use export::{Export, export};
 pub use failure::failure_at;
 pub use offered::{read_names, read_offered};
-pub use permissions::read_permissions;
+pub use permissions::{read_permissions, read_permissions_of};
 pub use pointers::{Pointers, assert_pointers};
 pub use rates::documented_rates;
 pub use read::{Depth, read_inventory, read_record, read_unfenceable};

@@ -21,13 +21,27 @@ pub async fn read_permissions(
     inventory: &Inventory,
     named: &[Named],
 ) -> Result<BTreeMap<String, Object>, Error> {
+    let wanted: Vec<&Resource> = inventory
+        .resources
+        .iter()
+        .filter(|resource| named.iter().any(|n| n.holds(resource)))
+        .collect();
+    read_permissions_of(workspace, &wanted).await
+}
+
+/// The permissions of these objects, by [`key`].
+///
+/// # Errors
+/// The first error of the workspace. An object that was deleted meanwhile has none, nor has one of a kind without permissions.
+pub async fn read_permissions_of(
+    workspace: &Workspace,
+    resources: &[&Resource],
+) -> Result<BTreeMap<String, Object>, Error> {
     // Boxed and collected: as closures over borrowed objects they would not be general enough for callers that box this.
-    let mut asked = Vec::new();
-    for resource in &inventory.resources {
-        if named.iter().any(|n| n.holds(resource)) {
-            asked.push(of_one(workspace, resource).boxed());
-        }
-    }
+    let asked: Vec<_> = resources
+        .iter()
+        .map(|resource| of_one(workspace, resource).boxed())
+        .collect();
     let found: Vec<Option<(String, Object)>> = stream::iter(asked)
         .buffer_unordered(AT_ONCE)
         .try_collect()

@@ -35,7 +35,10 @@ impl Drill<'_> {
 
     pub(crate) async fn report(&self, run: &str) -> Result<Option<Report>, DrillError> {
         let key = aws::keys::of_run(&recovery::site::RunId::new(run), "report.json");
-        if self.options.scenario == Scenario::Stopped {
+        if matches!(
+            self.options.scenario,
+            Scenario::Stopped | Scenario::RehearsalStopped
+        ) {
             // The event that closes a stopped run arrives on its own.
             let world = &*self.world;
             return world
@@ -133,6 +136,7 @@ impl Drill<'_> {
                 .map(|r| r.restored.clone())
                 .unwrap_or_default(),
             runs_through_fence: promises::runs_through_fence(&facts),
+            second: None,
             next: report.as_ref().map(|r| r.next.clone()),
             report: path,
             recordings: vec![],
@@ -179,7 +183,7 @@ impl Drill<'_> {
         let Some(report) = report else {
             return Ok(found);
         };
-        let completed = report.outcome == Outcome::Completed;
+        let completed = report.outcome == Outcome::Completed && report.mode.moves_users();
         let expected = if completed {
             SiteLabel::Secondary
         } else {
@@ -220,7 +224,7 @@ impl Drill<'_> {
         Ok(found)
     }
 
-    async fn save_report(
+    pub(crate) async fn save_report(
         &self,
         run: &str,
         report: Option<&Report>,

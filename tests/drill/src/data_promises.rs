@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use recovery::report::Report;
-use recovery::run::Stage;
+use recovery::run::{Mode, Stage};
 use serde_json::Value;
 
 use crate::lake::Delivery;
@@ -61,7 +61,8 @@ pub fn violations(
         .stages
         .iter()
         .any(|s| s.stage == Stage::RecoveryPoints && s.finished);
-    if measured {
+    // Only a disaster ends replication; else it goes on while the run measures.
+    if measured && report.mode == Mode::Failover {
         for (table, version) in arrived {
             let proven = points
                 .and_then(|p| {

@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 
 use crate::DrillError;
 use crate::plan::{
-    CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, REPLICATION_ROLE, SECONDARY_BUCKET,
-    SECONDARY_REGION, TABLES, TABLES_PREFIX,
+    CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, SECONDARY_BUCKET, SECONDARY_REGION,
+    TABLES, TABLES_PREFIX,
 };
 
 /// How often new objects are copied from the primary's bucket to the secondary's.
@@ -53,7 +53,11 @@ pub struct Delivery {
 ///
 /// # Errors
 /// If STS does not give the session.
-pub async fn replicator(config: &SdkConfig) -> Result<Buckets, DrillError> {
+pub async fn replicator(
+    config: &SdkConfig,
+    role: &str,
+    to: &'static str,
+) -> Result<Buckets, DrillError> {
     let regional = |region: &'static str| {
         let region = aws_config::Region::new(region);
         config.clone().into_builder().region(region)
@@ -61,7 +65,7 @@ pub async fn replicator(config: &SdkConfig) -> Result<Buckets, DrillError> {
     let sts = aws_sdk_sts::Client::new(&regional(CONTROL_REGION).build());
     let session = sts
         .assume_role()
-        .role_arn(REPLICATION_ROLE)
+        .role_arn(role)
         .role_session_name("s3-replication")
         .send()
         .await
@@ -82,7 +86,7 @@ pub async fn replicator(config: &SdkConfig) -> Result<Buckets, DrillError> {
         "replication",
     );
     let provider = aws_sdk_s3::config::SharedCredentialsProvider::new(credentials);
-    let config = regional(SECONDARY_REGION).credentials_provider(provider);
+    let config = regional(to).credentials_provider(provider);
     Ok(Buckets::new(config.build()))
 }
 

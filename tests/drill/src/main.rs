@@ -15,7 +15,7 @@ use drill::{DrillError, Options, Scenario};
 #[command(name = "cargo drill")]
 struct Arguments {
     /// What happens.
-    #[arg(long, value_enum, default_value_t = Scenario::Failover)]
+    #[arg(long, value_enum, default_value_t = Scenario::FailoverAndFailback)]
     scenario: Scenario,
     /// The primary's inventory: Databricks list responses by kind. Default: the example of this project.
     #[arg(long)]

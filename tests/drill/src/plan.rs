@@ -7,8 +7,8 @@ use recovery::plan::{
     AccessPoint, ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets,
     CanaryJob, DataSet, DataSource, DataSources, DeltaSet, Detection, FencePolicy, Group, Holds,
     Locations, Mapping, MarkerSet, Named, Objectives, OnExpiry, PLAN_FORMAT, Percent,
-    PermissionCheck, Plan, Probes, ReadinessPolicy, ReplicationFence, ReplicationPolicy,
-    RolesBySite, Seconds, Site, Sites, StatementCheck, Twin, ValidationPolicy,
+    PermissionCheck, Plan, PlannedPolicy, Probes, ReadinessPolicy, ReplicationFence,
+    ReplicationPolicy, RolesBySite, Seconds, Site, Sites, StatementCheck, Twin, ValidationPolicy,
 };
 use recovery::site::{
     AccessPointArn, DataSetName, GroupName, PlanName, Region, RoleArn, WorkspaceId,
@@ -39,6 +39,8 @@ pub const REPLICATION_ROLE: &str = "arn:aws:iam::123456789012:role/drill-replica
 
 /// The access point in front of both data buckets.
 pub const ACCESS_POINT: &str = "arn:aws:s3::123456789012:accesspoint/drill1a2b3c.mrap";
+/// The role by which the secondary's bucket is replicated.
+pub const HOMEWARD_ROLE: &str = "arn:aws:iam::123456789012:role/drill-replication-home";
 
 /// Where the tables of a drill lie in both buckets.
 pub const TABLES_PREFIX: &str = "tables/sales";
@@ -48,10 +50,10 @@ pub const TABLES: [&str; 2] = ["lines", "orders"];
 /// The plan for a scenario; `warehouse` is one that the statement check may run on.
 #[must_use]
 pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
-    let expires = if scenario == Scenario::NobodyApproves {
-        6
-    } else {
-        180
+    let expires = match scenario {
+        Scenario::NobodyApproves => 6,
+        Scenario::ResumedEverywhere => 15,
+        _ => 180,
     };
     let site = |region: &str, id: u64| Site {
         region: Region::new(region),
@@ -125,13 +127,16 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
         fence: FencePolicy {
             poll_seconds: Seconds(1),
             proceed_when_unreachable_for_seconds: Seconds(4),
-            give_up_after_seconds: Seconds(60),
+            give_up_after_seconds: Seconds(match scenario {
+                Scenario::SwitchoverUnverified | Scenario::ResumedEverywhere => 8,
+                _ => 60,
+            }),
             call_timeout_seconds: Seconds(1),
         },
         replication_fence: ReplicationFence {
             roles: RolesBySite {
                 primary: vec![RoleArn::new(REPLICATION_ROLE)],
-                secondary: vec![],
+                secondary: vec![RoleArn::new(HOMEWARD_ROLE)],
             },
             exempt: vec![],
         },
@@ -171,6 +176,10 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             canary_timeout_seconds: Seconds(150),
             soak_seconds: Seconds(2),
             poll_seconds: Seconds(1),
+        },
+        planned: PlannedPolicy {
+            healthy_seconds: Seconds(4),
+            live_rehearsal: false,
         },
         cool_down_seconds: Seconds(600),
         support: None,

@@ -102,6 +102,39 @@ pub fn violations(facts: &Facts<'_>) -> Vec<String> {
     found
 }
 
+/// Jobs that were live at both sites at once after a moment from which on only one may be.
+#[must_use]
+pub fn live_at_both(
+    original: &Value,
+    primary: &[Event],
+    secondary: &[Event],
+    after_ms: i64,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    overlaps(original, primary, secondary, after_ms, &mut found);
+    found
+}
+
+/// Production runs that started at a site within a time in which it was not the active one.
+#[must_use]
+pub fn ran_between(
+    original: &Value,
+    events: &[Event],
+    (from, to): (i64, i64),
+    site: &str,
+) -> Vec<String> {
+    let bystanders = live::bystanders(original);
+    events
+        .iter()
+        .filter(|e| e.kind == "run_started" && e.at_ms > from && e.at_ms < to)
+        .filter(|e| !bystanders.contains(e.text("job_name")))
+        .map(|e| {
+            let job = e.text("job_name");
+            format!("job \"{job}\" ran at the {site} while the other site was active")
+        })
+        .collect()
+}
+
 /// No production run starts at the standby before the commit.
 fn early_runs(facts: &Facts<'_>, found: &mut Vec<String>) {
     let mut bystanders = live::bystanders(facts.original);
@@ -126,9 +159,25 @@ fn two_active_sites(facts: &Facts<'_>, found: &mut Vec<String>) {
     let Some(verified) = facts.fence_verified_at_ms else {
         return;
     };
-    let bystanders = live::bystanders(facts.original);
-    let ours = spans(facts.primary_events);
-    let theirs = spans(facts.secondary_events);
+    overlaps(
+        facts.original,
+        facts.primary_events,
+        facts.secondary_events,
+        verified,
+        found,
+    );
+}
+
+fn overlaps(
+    original: &Value,
+    primary: &[Event],
+    secondary: &[Event],
+    verified: i64,
+    found: &mut Vec<String>,
+) {
+    let bystanders = live::bystanders(original);
+    let ours = spans(primary);
+    let theirs = spans(secondary);
     let mut told = BTreeSet::new();
     for (job, spans) in &ours {
         if bystanders.contains(job) {

@@ -8,6 +8,8 @@ use recovery::run::Outcome;
 /// What happens in a drill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Scenario {
+    /// A failover; then, when the primary is back and quiet, the planned move home: both sites as at the start.
+    FailoverAndFailback,
     /// The primary's region goes dark; a person approves; the standby takes over; the primary comes back and is fenced.
     Failover,
     /// The same, but the primary's platform keeps running behind the dark control plane: its jobs go on firing.
@@ -16,6 +18,20 @@ pub enum Scenario {
     LossAboveObjective,
     /// A mail scanner follows every link of the request; then a person approves on the page.
     ApprovedOnThePage,
+    /// A failover; the secondary is promoted to be the home, and the primary becomes its standby when it is back.
+    Promotion,
+    /// The deployed system rehearses by itself, as its schedule has it: nothing that users see is changed.
+    Rehearsal,
+    /// The same, stopped in the middle: it is cleaned up all the same.
+    RehearsalStopped,
+    /// The same, and the primary's region goes dark in the middle.
+    RehearsalPreempted,
+    /// A planned move is begun and given up in every stage before its commit.
+    SwitchoverGivenUp,
+    /// A planned move finds that the site it leaves cannot be made quiet.
+    SwitchoverUnverified,
+    /// A planned move meets every trouble on its way, and is resumed each time.
+    ResumedEverywhere,
     /// A job of the baseline does not exist at the standby.
     MissingJob,
     /// The standby differs from the primary in every way that readiness knows.
@@ -52,9 +68,10 @@ impl Scenario {
     #[must_use]
     pub const fn about(self) -> &'static str {
         match self {
-            Self::Failover => {
-                "region dark, approval, failover, the primary returns and is fenced (default)"
+            Self::FailoverAndFailback => {
+                "a failover, and then the planned move home: both sites as at the start (default)"
             }
+            Self::Failover => "region dark, approval, failover, the primary returns and is fenced",
             Self::FailoverStillRunning => {
                 "the same, with the primary's jobs still firing behind a dark control plane"
             }
@@ -63,6 +80,25 @@ impl Scenario {
             }
             Self::ApprovedOnThePage => {
                 "a mail scanner follows every link and changes nothing; a person approves on the page"
+            }
+            Self::Promotion => {
+                "a failover for good: the secondary is the home, the primary its standby"
+            }
+            Self::Rehearsal => "the drill mode of the deployed system, as its schedule starts it",
+            Self::RehearsalStopped => {
+                "the same, stopped in the middle: ends in Stopped, and is cleaned up"
+            }
+            Self::RehearsalPreempted => {
+                "the same, and a disaster in the middle: the failover goes first"
+            }
+            Self::SwitchoverGivenUp => {
+                "a planned move, given up in every stage: both sites are as they were"
+            }
+            Self::SwitchoverUnverified => {
+                "a planned move that cannot verify its fence: FenceUnverified, led back"
+            }
+            Self::ResumedEverywhere => {
+                "a planned move that meets seven troubles and is resumed after each: ends in Completed"
             }
             Self::MissingJob => "a job is missing at the standby: ends in NotReady",
             Self::DriftedStandby => {
@@ -90,7 +126,12 @@ impl Scenario {
     #[must_use]
     pub const fn expected(self) -> Outcome {
         match self {
-            Self::Failover
+            Self::FailoverAndFailback
+            | Self::Failover
+            | Self::Promotion
+            | Self::ResumedEverywhere
+            | Self::Rehearsal
+            | Self::RehearsalPreempted
             | Self::FailoverStillRunning
             | Self::LossAboveObjective
             | Self::ApprovedOnThePage
@@ -101,7 +142,9 @@ impl Scenario {
             Self::NobodyApproves => Outcome::ApprovalExpired,
             Self::Declined => Outcome::Declined,
             Self::WrongMode | Self::BadPlan => Outcome::Failed,
-            Self::Stopped => Outcome::Stopped,
+            Self::Stopped | Self::RehearsalStopped => Outcome::Stopped,
+            Self::SwitchoverGivenUp => Outcome::Abandoned,
+            Self::SwitchoverUnverified => Outcome::FenceUnverified,
         }
     }
 

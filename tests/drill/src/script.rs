@@ -3,14 +3,16 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use jiff::{SignedDuration, Timestamp};
 use local_cloud::{Execution, ExecutionStatus};
 use recovery::baseline::BaselinePointer;
 use recovery::readiness::{Readiness, ReadinessStatus};
 use recovery::replication::ReplicationStatus;
-use recovery::run::{Outcome, RunDocument};
+use recovery::run::{Outcome, RunDocument, Stage};
 use recovery::signals::Signals;
 use recovery::site::SiteLabel;
 use recovery::state::State;
+use recovery::verdict::{Observation, healthy_since};
 use serde_json::{Value, json};
 
 use crate::estate::Estate;
@@ -18,6 +20,7 @@ use crate::plan::{self, CONTROL_REGION, NAME, PRIMARY_REGION};
 use crate::planted::Planted;
 use crate::progress::Progress;
 use crate::secrets::{self, Secret};
+use crate::stages::stage_in_words;
 use crate::world::World;
 use crate::{DrillError, Scenario, Summary, live};
 
@@ -69,6 +72,7 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
         original: &original,
         standby: &standby,
         planted: &planted,
+        primary_quiet_at_ms: None,
     };
     let result = drill.play().await;
     let saved = world.save_state(&options.out.join("state")).await;
@@ -111,6 +115,10 @@ async fn leaked(world: &World) -> Result<(Vec<Secret>, Vec<String>), DrillError>
     Ok((secrets, found))
 }
 
+/// As long as the plan's `planned.healthy_seconds`, and one look more.
+const STEADY: SignedDuration = SignedDuration::from_secs(6);
+/// As the plan's `freshness_seconds`.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 /// An execution in which nobody is waited for ends within this.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
@@ -121,6 +129,8 @@ pub(crate) struct Drill<'a> {
     pub(crate) original: &'a Value,
     pub(crate) standby: &'a Value,
     pub(crate) planted: &'a [Planted],
+    /// When the primary was first seen quiet after its return.
+    pub(crate) primary_quiet_at_ms: Option<i64>,
 }
 
 impl Drill<'_> {
@@ -133,6 +143,15 @@ impl Drill<'_> {
         self.healthy_minutes().await?;
         if scenario == Scenario::WrongMode {
             return self.wrong_mode().await;
+        }
+        match scenario {
+            Scenario::Rehearsal | Scenario::RehearsalStopped | Scenario::RehearsalPreempted => {
+                return self.rehearse().await;
+            }
+            Scenario::SwitchoverGivenUp => return self.give_up_everywhere().await,
+            Scenario::SwitchoverUnverified => return self.cannot_be_verified().await,
+            Scenario::ResumedEverywhere => return self.resume_everywhere().await,
+            _ => {}
         }
         if matches!(
             scenario,
@@ -174,6 +193,11 @@ impl Drill<'_> {
             let broken = self.primary_returns().await?;
             let mut summary = self.summary(&run, &ended).await?;
             summary.violations.extend(broken);
+            match scenario {
+                Scenario::FailoverAndFailback => self.go_home(&mut summary).await?,
+                Scenario::Promotion => self.promote(&mut summary).await?,
+                _ => {}
+            }
             return Ok(summary);
         }
         let mut summary = self.summary(&run, &ended).await?;
@@ -214,24 +238,8 @@ impl Drill<'_> {
 
     /// Until the probe calls the primary healthy, a baseline is there, and the data is known to arrive.
     async fn healthy_minutes(&mut self) -> Result<(), DrillError> {
+        self.healthy_for_a_while().await?;
         let world = &*self.world;
-        world
-            .wait("three healthy probes of both sites", 60, || async {
-                let signals: Option<Signals> =
-                    world.read(&aws::keys::signals(CONTROL_REGION)).await?;
-                let healthy = |site| {
-                    signals
-                        .iter()
-                        .flat_map(|s| &s.observations)
-                        .filter(|o| o.site == site && o.signals.iter().all(|s| s.cause().is_none()))
-                        .count()
-                };
-                Ok(
-                    (healthy(SiteLabel::Primary) >= 3 && healthy(SiteLabel::Secondary) >= 3)
-                        .then_some(()),
-                )
-            })
-            .await?;
         self.progress.say("healthy: both sites answer");
         let baseline = world
             .wait("a baseline", 60, || {
@@ -260,12 +268,36 @@ impl Drill<'_> {
         Ok(())
     }
 
+    /// Until every look at both sites over some seconds found nothing: what a planned run asks for, too.
+    pub(crate) async fn healthy_for_a_while(&self) -> Result<(), DrillError> {
+        let world = &*self.world;
+        world
+            .wait("three healthy probes of both sites", 60, || async {
+                let signals: Option<Signals> =
+                    world.read(&aws::keys::signals(CONTROL_REGION)).await?;
+                let now = jiff::Timestamp::now();
+                let steady = |site| {
+                    let looks: Vec<Observation> = signals
+                        .iter()
+                        .flat_map(|s| &s.observations)
+                        .filter(|o| o.site == site)
+                        .cloned()
+                        .collect();
+                    healthy_since(&looks, LONGEST_PAUSE)
+                        .is_some_and(|since| now.duration_since(since) >= STEADY)
+                };
+                Ok((steady(SiteLabel::Primary) && steady(SiteLabel::Secondary)).then_some(()))
+            })
+            .await
+    }
+
     /// Until the probe has opened an incident and its run is under way.
-    async fn noticed(&self) -> Result<Execution, DrillError> {
+    pub(crate) async fn noticed(&self) -> Result<Execution, DrillError> {
         let world = &*self.world;
         let execution = world
             .wait("the probe to notice and start a run", 90, || async {
-                Ok(world.cloud.list_executions().await?.into_iter().next())
+                let mut all = world.cloud.list_executions().await?.into_iter();
+                Ok(all.find(|execution| execution.name.starts_with("incident-")))
             })
             .await?;
         self.progress.say(&format!(
@@ -276,10 +308,10 @@ impl Drill<'_> {
     }
 
     /// Plays the person at the approval and tells each stage, until the execution ends.
-    async fn follow(&self, execution: &Execution) -> Result<Execution, DrillError> {
+    pub(crate) async fn follow(&self, execution: &Execution) -> Result<Execution, DrillError> {
         let world = &*self.world;
         let key = aws::keys::of_run(&recovery::site::RunId::new(&execution.name), "run.json");
-        let mut told = 0;
+        let mut told = BTreeSet::new();
         let mut decided = false;
         let told_ref = &mut told;
         let decided_ref = &mut decided;
@@ -290,14 +322,14 @@ impl Drill<'_> {
         let end = std::time::Instant::now() + patience;
         loop {
             if let Some(run) = world.read::<RunDocument>(&key).await? {
-                for record in run
-                    .stages
-                    .iter()
-                    .filter(|s| s.finished_at.is_some())
-                    .skip(*told_ref)
-                {
-                    self.progress.say(stage_in_words(record.stage));
-                    *told_ref += 1;
+                let finished = run.stages.iter().filter(|s| s.finished_at.is_some());
+                for record in finished.filter(|s| told_ref.insert((s.stage, s.attempt))) {
+                    self.progress.say(&stage_in_words(&run, record.stage));
+                    if record.stage == Stage::Capture
+                        && let Some(homeward) = &world.homeward
+                    {
+                        homeward.quiet();
+                    }
                 }
             }
             if !*decided_ref && let Some(message) = self.asked(&execution.name).await? {
@@ -340,7 +372,7 @@ impl Drill<'_> {
         self.wait_for_end(&arn).await
     }
 
-    async fn wait_for_end(&self, arn: &str) -> Result<Execution, DrillError> {
+    pub(crate) async fn wait_for_end(&self, arn: &str) -> Result<Execution, DrillError> {
         let world = &*self.world;
         world
             .wait("the execution to end", 200, || async {
@@ -351,12 +383,13 @@ impl Drill<'_> {
     }
 
     /// The region is back. Gives the promises of the data that were broken by it.
-    async fn primary_returns(&mut self) -> Result<Vec<String>, DrillError> {
+    pub(crate) async fn primary_returns(&mut self) -> Result<Vec<String>, DrillError> {
         self.progress
             .say("the primary's region is back; its schedules start to fire");
         self.world.recover().await?;
         let broken = self.replication_goes_on().await?;
-        self.fence_has_caught_primary().await?;
+        let quiet = self.fence_has_caught_primary().await?;
+        self.primary_quiet_at_ms = Some(quiet.as_millisecond());
         self.progress
             .say("the standing fence has caught it: everything is quiet there, by its own word");
         let active = aws::keys::active_site(&recovery::site::PlanName::new(NAME));
@@ -371,7 +404,7 @@ impl Drill<'_> {
         Ok(broken)
     }
 
-    pub(crate) async fn fence_has_caught_primary(&self) -> Result<(), DrillError> {
+    pub(crate) async fn fence_has_caught_primary(&self) -> Result<Timestamp, DrillError> {
         let world = &*self.world;
         world
             .wait("the standing fence to catch the primary", 120, || async {
@@ -380,7 +413,6 @@ impl Drill<'_> {
                 Ok(fence.and_then(|f| f.verified_at))
             })
             .await
-            .map(|_| ())
     }
 
     /// S3 delivers what was pending when the region died, while the standby has written on.
@@ -440,6 +472,7 @@ impl Drill<'_> {
         ] {
             let event = match function {
                 "ReplicationLagFunction" => json!({"phase": "scheduled"}),
+                "CaptureBaselineFunction" => json!({"by": "schedule"}),
                 _ => json!({"scheduled": true}),
             };
             let answer = self.world.cloud.invoke(function, &event).await?;
@@ -469,28 +502,5 @@ impl Drill<'_> {
             .into_iter()
             .map(|key| format!("a refused start wrote {key}"))
             .collect())
-    }
-}
-
-const fn stage_in_words(stage: recovery::run::Stage) -> &'static str {
-    use recovery::run::Stage;
-    match stage {
-        Stage::Begin => "the run has the lock and has frozen its evidence",
-        Stage::RecoveryPoints => "what would be lost is proven and frozen",
-        Stage::Readiness => "the standby holds every object of the baseline",
-        Stage::Approval => "approved",
-        Stage::Fence => "the primary is fenced as far as it can be reached; the fence stands",
-        Stage::Recheck => "the standby is still ready",
-        Stage::Sources => "the data sources answer",
-        Stage::Pools => "pools keep their idle instances at the standby",
-        Stage::Compute => "clusters and warehouses run at the standby",
-        Stage::Validation => "the standby has proven that it works",
-        Stage::Commit => "COMMIT: the standby is the active site",
-        Stage::JobConcurrency => "jobs have their concurrency",
-        Stage::OneTimeRuns => {
-            "interrupted runs are started again where a job asks for it, the others are listed"
-        }
-        Stage::Schedules => "schedules, triggers and continuous jobs are as they were",
-        Stage::Endpoints => "pointers and workspace URLs are switched",
     }
 }

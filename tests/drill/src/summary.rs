@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use recovery::run::Outcome;
 use serde::Serialize;
 
+use crate::way_home::Second;
+
 /// The result of a drill.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
@@ -36,6 +38,8 @@ pub struct Summary {
     pub restored: BTreeMap<String, usize>,
     /// Runs that started at the old site although the other one was active.
     pub runs_through_fence: usize,
+    /// What the run after the first one came to, if the scenario has two.
+    pub second: Option<Second>,
     /// What to do next.
     pub next: Option<String>,
     /// Where the report lies.
@@ -104,6 +108,17 @@ impl Summary {
         }
         if let Some(next) = &self.next {
             row("next", next.clone());
+        }
+        if let Some(second) = &self.second {
+            let took: f64 = second.stages.iter().map(|(_, seconds)| seconds).sum();
+            row(
+                second.mode.as_str(),
+                format!(
+                    "{}, {took:.1} s: {}",
+                    second.outcome.as_str(),
+                    second.reason
+                ),
+            );
         }
         for (title, list) in [
             ("broken promises", &self.violations),

@@ -32,7 +32,7 @@ impl Drill<'_> {
             world
                 .wait("the reset to be done", 120, || async {
                     let state: Option<State> = world.read(aws::keys::STATE).await?;
-                    Ok(state.filter(|s| s.reset.is_none()).map(|_| ()))
+                    Ok(state.filter(|s| s.resets.is_empty()).map(|_| ()))
                 })
                 .await?;
         }

@@ -124,6 +124,19 @@ impl SimulatedWorkspace {
         Ok(())
     }
 
+    /// No fault acts any more.
+    ///
+    /// # Errors
+    /// If the control route fails.
+    pub async fn end_faults(&self) -> Result<(), DrillError> {
+        self.http
+            .delete(format!("{}/__sim/faults", self.url()))
+            .send()
+            .await?
+            .error_for_status()?;
+        Ok(())
+    }
+
     /// The whole site goes dark.
     ///
     /// # Errors

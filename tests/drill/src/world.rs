@@ -18,10 +18,11 @@ use serde_json::{Value, json};
 
 use crate::DrillError;
 use crate::estate::Estate;
+use crate::homeward::{self, Homeward};
 use crate::lake::{self, Lake};
 use crate::plan::{
-    ACCESS_POINT, CONTROL_REGION, NAME, PRIMARY_BUCKET, PRIMARY_REGION, PRIMARY_WORKSPACE,
-    SECONDARY_BUCKET, SECONDARY_REGION, SECONDARY_WORKSPACE,
+    ACCESS_POINT, CONTROL_REGION, HOMEWARD_ROLE, NAME, PRIMARY_BUCKET, PRIMARY_REGION,
+    PRIMARY_WORKSPACE, REPLICATION_ROLE, SECONDARY_BUCKET, SECONDARY_REGION, SECONDARY_WORKSPACE,
 };
 use crate::workspace::SimulatedWorkspace;
 
@@ -44,6 +45,8 @@ pub struct World {
     bucket: String,
     /// The data, once both buckets are there.
     pub lake: Option<Lake>,
+    /// The data on the way home.
+    pub homeward: Option<Homeward>,
 }
 
 impl World {
@@ -111,9 +114,11 @@ impl World {
             config,
             bucket,
             lake: None,
+            homeward: None,
         };
         world.seed(plan).await?;
-        let replicator = lake::replicator(&world.config).await?;
+        let replicator =
+            lake::replicator(&world.config, REPLICATION_ROLE, SECONDARY_REGION).await?;
         let buckets = Buckets::new(world.config.clone());
         world.lake = Some(Lake::start(buckets, replicator));
         Ok(world)
@@ -269,6 +274,24 @@ impl World {
     pub async fn recover(&self) -> Result<(), DrillError> {
         self.cloud.light_region(PRIMARY_REGION);
         self.primary.light().await
+    }
+
+    /// The tables are repaired, the secondary writes them now, and its bucket is replicated to the primary's.
+    ///
+    /// # Errors
+    /// What S3 said.
+    pub async fn turn_replication_round(&mut self) -> Result<(), DrillError> {
+        for (bucket, region) in [
+            (PRIMARY_BUCKET, PRIMARY_REGION),
+            (SECONDARY_BUCKET, SECONDARY_REGION),
+        ] {
+            let client = aws_sdk_s3::Client::new(&sdk_config(&self.cloud.endpoint(), region).await);
+            homeward::repair_tables(&client, bucket).await?;
+        }
+        let replicator = lake::replicator(&self.config, HOMEWARD_ROLE, PRIMARY_REGION).await?;
+        let buckets = Buckets::new(self.config.clone());
+        self.homeward = Some(Homeward::start(buckets, replicator));
+        Ok(())
     }
 
     /// A person's act by command line.

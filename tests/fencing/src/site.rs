@@ -261,7 +261,7 @@ impl Site {
         let fence = Fence::raised(RunId::new("run-1"), self.ports.now());
         self.ports
             .change_state(|state| {
-                state.reset = None;
+                state.resets.clear();
                 state.fences.insert(SITE, fence.clone());
                 Ok(())
             })

@@ -9,7 +9,10 @@ use recovery::failure::FailureName;
 use recovery::fence::FenceAnswer;
 use recovery::readiness::ReadinessAnswer;
 use recovery::replication::MeasureAnswer;
-use recovery::run::{Outcome, ResumeAt, ValidationAnswer, outcome_of};
+use recovery::reset::StandbyAnswer;
+use recovery::run::{
+    CaptureAnswer, Outcome, RehearsalAnswer, ResumeAt, ValidationAnswer, outcome_of,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -18,6 +21,9 @@ use switch_endpoints::{Phase as Switch, Switched};
 use crate::choices::CLOSE;
 use crate::documents::{entries, items, text};
 use crate::{Documents, Task, Violation, violation};
+
+/// Where the machine keeps what became of the site that is left as a standby; the last answer of the run stays beside it.
+const STANDBY: &str = "$.standby.Payload.answer";
 
 /// The values of an enum. A new value does not compile until it is named here.
 macro_rules! values {
@@ -42,7 +48,16 @@ fn names<T: Serialize, const N: usize>(values: [T; N]) -> BTreeSet<String> {
 fn answers(package: &str, phase: Option<&str>) -> Option<BTreeSet<String>> {
     Some(match (package, phase) {
         ("begin-run", None) => names(values!(ResumeAt: Readiness, Fence, Committed)),
-        ("replication-lag", Some(_)) => names(values!(MeasureAnswer: Measured, Continue)),
+        ("capture-baseline", None) => names(values!(CaptureAnswer: Captured, Refused)),
+        ("replication-lag", Some(phase)) => {
+            let [measured, wait, drained, not_drained] =
+                values!(MeasureAnswer: Measured, Continue, Drained, NotDrained);
+            match phase {
+                "run" => names([measured, wait]),
+                "drain" => names([drained, wait, not_drained]),
+                _ => return None,
+            }
+        }
         ("check-readiness", Some(phase)) => {
             let [ready, not_ready, pending] = values!(ReadinessAnswer: Ready, NotReady, Pending);
             match phase {
@@ -53,7 +68,15 @@ fn answers(package: &str, phase: Option<&str>) -> Option<BTreeSet<String>> {
         ("request-approval", None) => {
             names(values!(ApprovalAnswer: Pending, Approved, Declined, Expired, Void))
         }
-        ("shutdown-site", None) => names(values!(FenceAnswer: Continue, Proceed, FenceUnverified)),
+        ("shutdown-site", None) => {
+            names(values!(FenceAnswer: Continue, Drain, Proceed, FenceUnverified))
+        }
+        ("shutdown-site", Some("rehearsal")) => {
+            names(values!(RehearsalAnswer: Rehearsed, Continue, Refused))
+        }
+        ("activate-site", Some("standby")) => {
+            names(values!(StandbyAnswer: AsRecorded, Continue, Left))
+        }
         ("activate-site", Some(_)) => names(values!(Progress: Done, Continue)),
         ("validate-site", None) => names(values!(ValidationAnswer: Passed, Continue, Failed)),
         ("switch-endpoints", Some(phase)) => {
@@ -82,7 +105,12 @@ fn phases() -> Vec<(&'static str, String)> {
     pairs("activate-site", of_activation.to_vec())
         .chain(pairs("switch-endpoints", of_switch.to_vec()))
         .chain(pairs("check-readiness", of_readiness.to_vec()))
-        .chain(pairs("replication-lag", vec!["run".to_owned()]))
+        .chain(pairs(
+            "replication-lag",
+            ["run", "drain"].map(str::to_owned).to_vec(),
+        ))
+        .chain(pairs("shutdown-site", vec!["rehearsal".to_owned()]))
+        .chain(pairs("activate-site", vec!["standby".to_owned()]))
         .collect()
 }
 
@@ -163,6 +191,7 @@ pub fn every_answer_is_handled(documents: &Documents) -> Vec<Violation> {
         let variable = match task.package() {
             "begin-run" => "$.begin.resume_at",
             "close-run" => "$.closed.outcome",
+            _ if task.phase() == Some("standby") => STANDBY,
             _ => "$.last.Payload.answer",
         };
         let mut handled = BTreeSet::new();
@@ -203,6 +232,10 @@ pub fn every_ending_answer_has_an_outcome(documents: &Documents) -> Vec<Violatio
     for (state, body) in documents.states() {
         for choice in items(&body["Choices"]) {
             let answer = text(choice, "StringEquals");
+            // A mode ends nothing, nor does the standby: the answer before them does.
+            if ["$.begin.mode", STANDBY].contains(&text(choice, "Variable")) {
+                continue;
+            }
             let outcome = outcome_of(&json!({"last": {"Payload": {"answer": answer}}})).0;
             let named = !matches!(outcome, Outcome::Failed | Outcome::Completed);
             if choice["Next"] == CLOSE && !named {
@@ -230,6 +263,20 @@ pub fn every_event_is_understood(documents: &Documents) -> Vec<Violation> {
     for task in documents.tasks() {
         if let Err(problem) = understands(task.package(), arriving(&task.payload)) {
             found.push(violation(&task.state, problem));
+        }
+    }
+    for (id, resource) in entries(&documents.template["Resources"]) {
+        if resource["Type"] != "AWS::Serverless::StateMachine" {
+            continue;
+        }
+        for (_, event) in entries(&resource["Properties"]["Events"]) {
+            let input = text(&event["Properties"], "Input");
+            let result = serde_json::from_str(input)
+                .map_err(|error| format!("its schedule sends no JSON: {error}"))
+                .and_then(|input| begin_run::check_input(input).map_err(|f| f.to_string()));
+            if let Err(problem) = result {
+                found.push(violation(id, problem));
+            }
         }
     }
     for function in documents.functions() {

@@ -68,7 +68,8 @@ impl Task {
     /// The phase it asks for.
     #[must_use]
     pub fn phase(&self) -> Option<&str> {
-        self.payload.get("phase").and_then(Value::as_str)
+        let text = |field: &str| self.payload.get(field).and_then(Value::as_str);
+        text("phase").or_else(|| text("by").filter(|by| *by != "run"))
     }
 
     /// The state after it.

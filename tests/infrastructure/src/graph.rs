@@ -7,8 +7,9 @@ use serde_json::Value;
 use crate::documents::{items, text};
 use crate::{Documents, Violation, violation};
 
-/// Loops that need no wait, by state and answer. `Void` is given once for each change of what was asked.
-const LOOPS_WITHOUT_WAIT: [(&str, &str); 1] = [("ApprovalAnswer", "Void")];
+/// Loops that need no wait, by state and answer. `Void` is given once for each change of what was asked, `Drained` once for each fence.
+const LOOPS_WITHOUT_WAIT: [(&str, &str); 2] =
+    [("ApprovalAnswer", "Void"), ("DrainAnswer", "Drained")];
 
 /// One arrow.
 #[derive(Clone, Debug, PartialEq, Eq)]

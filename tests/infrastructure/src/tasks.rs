@@ -7,6 +7,9 @@ use crate::choices::CLOSE;
 use crate::documents::{entries, items, text};
 use crate::{Documents, Task, Violation, violation};
 
+/// Where the machine keeps what became of the site that is left as a standby.
+const STANDBY: &str = "$.standby";
+
 /// What Lambda itself answers: its own faults, and a function that was killed or died. Every function is idempotent.
 const OF_LAMBDA: [&str; 6] = [
     "Lambda.ServiceException",
@@ -166,6 +169,11 @@ pub fn every_failure_is_caught(documents: &Documents) -> Vec<Violation> {
             if goes_on {
                 continue;
             }
+            // A site that could not be brought into its posture takes nothing back of what the run has done.
+            let beside = task.phase() == Some("standby") && !lost && closes;
+            if beside && catch["ResultPath"] == STANDBY {
+                continue;
+            }
             if catch["ResultPath"] != "$.error" || !(fails || closes) {
                 let problem =
                     format!("a failure leads to {next}; it must close the run with $.error");
@@ -189,7 +197,7 @@ fn choice_after<'a>(documents: &'a Documents, task: &Task) -> &'a str {
 /// is short.
 #[must_use]
 pub fn payloads_carry_keys_and_counts(documents: &Documents) -> Vec<Violation> {
-    const RESULTS: [&str; 3] = ["$.begin", "$.last", "$.closed"];
+    const RESULTS: [&str; 4] = ["$.begin", "$.last", STANDBY, "$.closed"];
     let mut found = Vec::new();
     let begin = text(&documents.machine, "StartAt");
     let answered = &documents.machine["States"][begin]["ResultSelector"];
@@ -200,7 +208,7 @@ pub fn payloads_carry_keys_and_counts(documents: &Documents) -> Vec<Violation> {
         if !(kept || dropped) {
             found.push(violation(
                 name,
-                "must keep its answer in $.begin, $.last or $.closed, or nowhere",
+                "must keep its answer in $.begin, $.last, $.standby or $.closed, or nowhere",
             ));
         }
         if state.get("InputPath").is_some() || state.get("OutputPath").is_some() {

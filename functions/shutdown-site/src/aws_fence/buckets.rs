@@ -34,7 +34,7 @@ impl AwsPass<'_> {
     pub(crate) async fn hold_buckets(&self) -> Result<Held, Failure> {
         let wanted = self.plan.buckets_to_fence(self.site);
         self.list_what_is_spared().await?;
-        if wanted.buckets.is_empty() {
+        if wanted.buckets.is_empty() || self.drains().await? {
             return Ok(Held::default());
         }
         self.require_right().await?;

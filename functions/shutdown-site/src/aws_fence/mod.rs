@@ -141,6 +141,12 @@ impl AwsPass<'_> {
         }
     }
 
+    /// Whether a switchover waits for what the site wrote last: replication from it must still flow.
+    async fn drains(&self) -> Result<bool, Failure> {
+        let state = self.ports.state().await?;
+        Ok(state.fences.get(&self.site).is_some_and(|f| f.drains))
+    }
+
     /// Changes what is remembered of this fence.
     async fn remember<R: Send>(
         &self,

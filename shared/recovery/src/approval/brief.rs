@@ -90,7 +90,7 @@ pub struct Brief {
     pub target: Place,
     /// The verdict on the site that is left.
     pub verdict: Option<Verdict>,
-    /// Whether that verdict calls for action.
+    /// Whether that verdict calls for action; a planned move needs none.
     pub actionable: bool,
     /// When the failure began.
     pub failing_since: Option<Timestamp>,
@@ -160,6 +160,7 @@ impl Brief {
             question: request.question.name(),
             title: title(
                 &request.question,
+                run.mode,
                 &place(run.from),
                 &place(run.target),
                 plan,
@@ -171,7 +172,8 @@ impl Brief {
             from: place(run.from),
             target: place(run.target),
             verdict: run.evidence.verdict,
-            actionable: run.evidence.actionable,
+            // A planned move needs no disaster.
+            actionable: run.evidence.actionable || run.mode == Mode::Switchover,
             failing_since: run.evidence.failing_since,
             layers: judgement.map(|j| layers(&j.layers)).unwrap_or_default(),
             target_verdict: judged(run.target).map(|j| j.verdict),
@@ -244,8 +246,12 @@ fn layers(layers: &Layers) -> BTreeMap<&'static str, Status> {
     ])
 }
 
-fn title(question: &Question, from: &Place, target: &Place, plan: &Plan) -> String {
+fn title(question: &Question, mode: Mode, from: &Place, target: &Place, plan: &Plan) -> String {
     match question {
+        Question::Start if mode == Mode::Switchover => format!(
+            "Switch {} over, as planned, from {} ({}) to {} ({})?",
+            plan.name, from.site, from.region, target.site, target.region
+        ),
         Question::Start => format!(
             "Fail over {} from {} ({}) to {} ({})?",
             plan.name, from.site, from.region, target.site, target.region
@@ -265,6 +271,18 @@ fn title(question: &Question, from: &Place, target: &Place, plan: &Plan) -> Stri
 fn effects(question: &Question, run: &RunDocument) -> Vec<String> {
     let (from, target) = (run.from, run.target);
     match question {
+        Question::Start if run.mode == Mode::Switchover => vec![
+            format!(
+                "{from} is recorded once more and then fenced: runs there are ended; nothing goes on until it was seen quiet"
+            ),
+            format!("what it wrote last is waited for at {target}; a fence on {target} is lifted"),
+            format!(
+                "{target} is brought up as {from} was: pools, clusters, warehouses; it must pass its checks"
+            ),
+            format!(
+                "then the commit makes {target} the active site, its schedules start, the users are switched, and {from} stands by as it was recorded"
+            ),
+        ],
         Question::Start => vec![
             format!(
                 "{from} is fenced: what runs there is paused and stopped, as far as it can be reached"
@@ -300,6 +318,12 @@ fn limits(question: &Question, run: &RunDocument) -> Vec<String> {
                 "{} cannot be reached, so it cannot be fenced now: what runs there may still write. It is fenced when it answers again",
                 run.from
             ));
+        }
+        if run.mode == Mode::Switchover {
+            limits.push(
+                "what was created at the site that is left, and is not at the target, does not come along: the readiness lists it"
+                    .to_owned(),
+            );
         }
         limits.push(
             "model serving endpoints and apps of the old site are not stopped: nothing fences them"

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{APPROVAL_FORMAT, Forecast};
 use crate::plan::{Plan, Seconds};
 use crate::replication::PredictedLoss;
-use crate::run::RunDocument;
+use crate::run::{Mode, RunDocument};
 use crate::site::{ContentDigest, RunId, SiteLabel};
 use crate::state::Fence;
 use crate::verdict::Verdict;
@@ -324,7 +324,8 @@ impl<'a> Asked<'a> {
     #[must_use]
     pub fn start(plan: &'a Plan, run: &'a RunDocument, losses: Vec<Loss>) -> Self {
         let mut overrides = Vec::new();
-        if !run.evidence.actionable {
+        // A planned move needs no disaster.
+        if run.mode == Mode::Failover && !run.evidence.actionable {
             overrides.push(Override::NotActionable {
                 verdict: run.evidence.verdict,
             });
@@ -396,6 +397,7 @@ impl<'a> Asked<'a> {
             // A question that outlives its attempt is bound to the run only.
             "attempt": matches!(self.question, Question::Start).then_some(self.run.attempt),
             "target": self.run.target,
+            "mode": self.run.mode,
             "baseline": self.run.evidence.baseline.digest,
             "question": self.question,
             "overrides": overrides,

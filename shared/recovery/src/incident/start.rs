@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::run::Mode;
 use crate::site::{RunId, SiteLabel};
 use crate::state::State;
 use crate::verdict::Verdict;
@@ -79,7 +80,11 @@ pub fn blocks(state: &State, target: SiteLabel, verdict: Verdict, now: Timestamp
         who: hold.who.clone(),
         why: hold.why.clone(),
     });
-    let run = state.lock.as_ref().map(|lock| Block::Run(lock.run.clone()));
+    let run = state
+        .lock
+        .as_ref()
+        .filter(|lock| !state.gives_way(lock, Mode::Failover))
+        .map(|lock| Block::Run(lock.run.clone()));
     let cool_down = state
         .cool_down_until
         .filter(|until| *until > now)

@@ -232,6 +232,14 @@ impl Plan {
         ] {
             found.positive(path, value);
         }
+        let healthy = self.planned.healthy_seconds;
+        if healthy.0 > 3600 {
+            // The signals of the last two hours are at hand.
+            found.add(
+                "planned.healthy_seconds",
+                format!("is {}; allowed are 0 to 3600", healthy.0),
+            );
+        }
         // Each look at the decision costs the execution about nine of its 25,000 events.
         let looks = self.approval.expires_after_seconds.0 / self.approval.poll_seconds.0.max(1);
         if looks > 2000 {

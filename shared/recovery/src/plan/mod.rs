@@ -99,6 +99,9 @@ pub struct Plan {
     pub activation: ActivationPolicy,
     /// What must hold at the target before the commit.
     pub validation: ValidationPolicy,
+    /// When a switchover or a drill may begin.
+    #[serde(default)]
+    pub planned: PlannedPolicy,
     /// How long automatic starts are blocked after a run ended. People may still start one.
     pub cool_down_seconds: Seconds,
     /// The vendor's support, for the message of an incident.
@@ -224,6 +227,31 @@ pub struct FencePolicy {
     pub give_up_after_seconds: Seconds,
     /// No call to the old site waits longer than this.
     pub call_timeout_seconds: Seconds,
+}
+
+/// When a switchover or a drill may begin: nothing forces it, so everything must be well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedPolicy {
+    /// Both sites must have been healthy for this long without a break: 0 to 3600.
+    #[serde(default = "ten_minutes")]
+    pub healthy_seconds: Seconds,
+    /// Whether a switchover may be started with `"rehearsal": true`, as the schedule of a live rehearsal does.
+    #[serde(default)]
+    pub live_rehearsal: bool,
+}
+
+impl Default for PlannedPolicy {
+    fn default() -> Self {
+        Self {
+            healthy_seconds: ten_minutes(),
+            live_rehearsal: false,
+        }
+    }
+}
+
+const fn ten_minutes() -> Seconds {
+    Seconds(600)
 }
 
 /// Pace and patience of the activation.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Standing;
+use crate::plan::Plan;
 use crate::site::{DataSetName, GroupName, SiteLabel};
 
 /// The version of `replication/status.json`.
@@ -33,8 +34,12 @@ pub struct ReplicationStatus {
 pub enum MeasureAnswer {
     /// Everything is measured as far as the plan's time allows.
     Measured,
-    /// Tables are still to be proven: call again.
+    /// Tables are still to be proven, or data is still on its way: call again.
     Continue,
+    /// Everything that a quiet site has written is at the standby.
+    Drained,
+    /// It is not, and the plan's time is over.
+    NotDrained,
 }
 
 /// What a recovery point rests on.
@@ -189,7 +194,50 @@ pub(super) fn loss_seconds(point: Option<Timestamp>, moment: Timestamp) -> Optio
     point.map(|point| moment.duration_since(point).as_secs().max(0))
 }
 
+impl ReplicationStatus {
+    /// What a site that is quiet since `since` has written and what is not known to have arrived, in words.
+    #[must_use]
+    pub fn on_its_way(&self, plan: &Plan, since: Timestamp) -> Vec<String> {
+        let sets = plan.data_sets.iter().filter_map(|set| {
+            let status = self.data_sets.iter().find(|d| d.name == *set.name());
+            match status {
+                Some(status) if status.has_arrived(since) => None,
+                Some(status) => Some(status.in_words(since)),
+                None => Some(format!("{}: it was never measured", set.name())),
+            }
+        });
+        sets.collect()
+    }
+}
+
 impl DataSetStatus {
+    fn has_arrived(&self, since: Timestamp) -> bool {
+        let whole = |tables: &TablesStatus| {
+            tables.known == tables.total && tables.behind == 0 && tables.missing_files == 0
+        };
+        match &self.tables {
+            // The newest commit of a table that nobody writes to may be old.
+            Some(tables) => whole(tables) && self.problems.is_empty() && self.last_known.is_none(),
+            None => self.recovery_point.is_some_and(|point| point >= since),
+        }
+    }
+
+    fn in_words(&self, since: Timestamp) -> String {
+        let what = match (&self.tables, self.recovery_point) {
+            (Some(tables), _) => format!(
+                "{} of {} tables lack their newest version, {} files are missing",
+                tables.behind, tables.total, tables.missing_files
+            ),
+            (None, Some(point)) => format!("complete at {point}, the site is quiet since {since}"),
+            (None, None) => "nobody knows what has arrived".to_owned(),
+        };
+        let problems = if self.problems.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", self.problems.join("; "))
+        };
+        format!("{}: {what}{problems}", self.name)
+    }
     /// Seconds of data that would be lost if the active site ended at `moment`; `None` if unknown. Never below 0.
     #[must_use]
     pub fn loss_seconds_at(&self, moment: Timestamp) -> Option<i64> {

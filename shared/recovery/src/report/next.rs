@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Report, words};
-use crate::run::{Outcome, RunDocument};
+use crate::run::{Mode, Outcome, RunDocument};
 
 /// What is left for people, in words: each a line that somebody can take on.
 pub(super) fn left_to_do(report: &Report, fence_stands: bool) -> Vec<String> {
@@ -47,7 +47,7 @@ pub(super) fn left_to_do(report: &Report, fence_stands: bool) -> Vec<String> {
 }
 
 pub(super) fn next_step(run: &RunDocument, outcome: Outcome, fence_stands: bool) -> String {
-    let step = step_after(run, outcome);
+    let step = step_after(run, outcome, fence_stands);
     if fence_stands && run.committed_at.is_none() {
         format!(
             "THE {} SITE IS ACTIVE AND FENCED: what it runs stays paused until this run completes, or until somebody lifts the \
@@ -59,12 +59,19 @@ pub(super) fn next_step(run: &RunDocument, outcome: Outcome, fence_stands: bool)
     }
 }
 
-fn step_after(run: &RunDocument, outcome: Outcome) -> String {
+fn step_after(run: &RunDocument, outcome: Outcome, fence_stands: bool) -> String {
     let resume = format!(
         "start the state machine with {{\"mode\":\"resume\",\"run\":\"{}\"}}",
         run.run
     );
     match outcome {
+        Outcome::Completed if run.mode == Mode::Drill => {
+            "nothing: both sites are as they were".to_owned()
+        }
+        Outcome::Completed if run.mode == Mode::Switchover && !fence_stands => format!(
+            "nothing: the {} site stands by as it was recorded",
+            run.from
+        ),
         Outcome::Completed => {
             let repair = run.evidence.repair.as_ref();
             format!(
@@ -72,6 +79,15 @@ fn step_after(run: &RunDocument, outcome: Outcome) -> String {
                 repair.map_or_else(String::new, |r| format!("{}. Then: ", r.in_words())),
                 run.from
             )
+        }
+        // Its site was led back, or a reset says how far that is.
+        _ if run.mode == Mode::Switchover && run.committed_at.is_none() && !fence_stands => {
+            format!(
+                "see the notices about resets: they tell when both sites are as they were. To try again, {resume}"
+            )
+        }
+        Outcome::ValidationFailed if run.mode == Mode::Drill => {
+            "repair the target and rehearse again; it is brought back into its posture".to_owned()
         }
         Outcome::Abandoned => "nothing; the lock is free".to_owned(),
         Outcome::Declined | Outcome::ApprovalExpired => format!("to ask again, {resume}"),

@@ -2,6 +2,7 @@
 //! result by compare-and-swap and starts again from a fresh read when it lost.
 
 mod fence;
+mod promotion;
 mod refusal;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::fence::{Fence, Lifted, Pass};
+pub use self::promotion::Promotion;
 pub use self::refusal::Refusal;
 use crate::reset::Reset;
 use crate::run::Mode;
@@ -44,9 +46,15 @@ pub struct State {
     /// It ends with the run's completion, or when an operator vouches for the active site (`acknowledge`).
     #[serde(default)]
     pub unsettled: Option<RunId>,
-    /// An operator's order to bring a site back to what was recorded of it. A run that begins ends it.
+    /// The orders to bring a site back to what was recorded of it. A failover that begins ends them; any other run waits.
     #[serde(default)]
-    pub reset: Option<Reset>,
+    pub resets: BTreeMap<SiteLabel, Reset>,
+    /// The failover whose target is to stay the home of the active role, until all that belongs to it is done.
+    #[serde(default)]
+    pub promotion: Option<Promotion>,
+    /// The home of the active role: a switchover away from it is a move, one towards it a failback.
+    #[serde(default = "home_at_first")]
+    pub home: SiteLabel,
 }
 
 /// The right to change things, held by one run through one execution.
@@ -85,6 +93,11 @@ pub struct Commit {
     pub at: Timestamp,
 }
 
+/// Where a plan begins.
+const fn home_at_first() -> SiteLabel {
+    SiteLabel::Primary
+}
+
 impl State {
     /// The state of a plan that never failed over.
     #[must_use]
@@ -100,14 +113,17 @@ impl State {
             cool_down_until: None,
             last_commit: None,
             unsettled: None,
-            reset: None,
+            resets: BTreeMap::new(),
+            promotion: None,
+            home: home_at_first(),
         }
     }
 
-    /// Takes the lock. Asking again with the same run and token changes nothing, so a lost answer does no harm.
+    /// Takes the lock. Asking again with the same run and token changes nothing, so a lost answer does no harm. A failover takes it
+    /// from a lesser run, whose functions then refuse to act; that ends as `Preempted`.
     ///
     /// # Errors
-    /// [`Refusal::Held`] or [`Refusal::Locked`].
+    /// [`Refusal::Held`], [`Refusal::Locked`]; [`Refusal::Resetting`] if a run that can wait finds a site being reset.
     pub fn take_lock(
         &mut self,
         run: &RunId,
@@ -119,10 +135,12 @@ impl State {
             if lock.run == *run && lock.token == *token {
                 return Ok(());
             }
-            return Err(Refusal::Locked {
-                run: lock.run.clone(),
-                since: lock.taken_at,
-            });
+            if !self.gives_way(lock, mode) {
+                return Err(Refusal::Locked {
+                    run: lock.run.clone(),
+                    since: lock.taken_at,
+                });
+            }
         }
         if let Some(hold) = &self.hold {
             return Err(Refusal::Held {
@@ -131,7 +149,11 @@ impl State {
                 since: hold.since,
             });
         }
-        self.reset = None;
+        if mode == Mode::Failover {
+            self.resets.clear();
+        } else if let Some(order) = self.resets.values().next() {
+            return Err(order.stands());
+        }
         self.lock = Some(Lock {
             run: run.clone(),
             token: token.clone(),
@@ -139,6 +161,13 @@ impl State {
             taken_at: now,
         });
         Ok(())
+    }
+
+    /// Whether the run that holds this lock must make room for one of this mode: what has committed never does.
+    #[must_use]
+    pub fn gives_way(&self, lock: &Lock, mode: Mode) -> bool {
+        let committed = self.last_commit.as_ref().is_some_and(|c| c.run == lock.run);
+        mode == Mode::Failover && lock.mode != Mode::Failover && !committed
     }
 
     /// Takes the lock for a run that is resumed. A lock of the same run is taken over: its older execution is a zombie
@@ -164,14 +193,20 @@ impl State {
     }
 
     /// Whether a run that leaves `from` in `epoch` may still do so: nothing was committed since, and its target is not
-    /// fenced.
+    /// fenced. A switchover lifts the fence on its target itself, once the site that it leaves is quiet.
     ///
     /// # Errors
     /// [`Refusal::Changed`].
-    pub fn require_unchanged(&self, from: SiteLabel, epoch: Epoch) -> Result<(), Refusal> {
+    pub fn require_unchanged(
+        &self,
+        from: SiteLabel,
+        epoch: Epoch,
+        mode: Mode,
+    ) -> Result<(), Refusal> {
+        let lifts = mode == Mode::Switchover;
         if self.active_site == from
             && self.epoch == epoch
-            && !self.fences.contains_key(&from.other())
+            && (lifts || !self.fences.contains_key(&from.other()))
         {
             Ok(())
         } else {

@@ -81,6 +81,14 @@ pub enum Refusal {
         /// Since when.
         since: Timestamp,
     },
+    /// There is nothing to promote.
+    #[error(
+        "the {site} site is active and is the home already; a promotion follows a failover away from the home"
+    )]
+    AtHome {
+        /// The site.
+        site: SiteLabel,
+    },
     /// The order is gone.
     #[error("the order {id} stands no more: it was done, or a run has begun")]
     NoReset {

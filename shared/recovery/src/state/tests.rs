@@ -54,6 +54,98 @@ fn a_resumed_run_takes_its_own_lock_over_and_its_old_execution_is_a_zombie() {
 }
 
 #[test]
+fn a_failover_takes_the_lock_from_a_lesser_run_but_not_from_one_that_has_committed() {
+    let (a, ta) = run("a");
+    let (b, tb) = run("b");
+    for lesser in [Mode::Drill, Mode::Switchover] {
+        let mut state = State::initial(PlanName::new("p"));
+        state.take_lock(&a, &ta, lesser, at(1)).unwrap();
+        for planned in [Mode::Drill, Mode::Switchover] {
+            let refused = state.take_lock(&b, &tb, planned, at(2));
+            assert!(matches!(refused, Err(Refusal::Locked { .. })));
+        }
+        state.take_lock(&b, &tb, Mode::Failover, at(3)).unwrap();
+        assert!(state.require_lock(&a, &ta).is_err(), "it is a zombie now");
+    }
+    let mut state = State::initial(PlanName::new("p"));
+    state.take_lock(&a, &ta, Mode::Switchover, at(1)).unwrap();
+    state
+        .raise_fence(SiteLabel::Primary, &a, &ta, at(1))
+        .unwrap();
+    state.commit(SiteLabel::Secondary, &a, &ta, at(2)).unwrap();
+    let refused = state.take_lock(&b, &tb, Mode::Failover, at(3));
+    assert!(matches!(refused, Err(Refusal::Locked { .. })));
+}
+
+/// A failover to the secondary is over, the primary was seen quiet; a switchover home has the lock.
+fn going_home() -> (State, RunId, RunToken) {
+    let mut state = State::initial(PlanName::new("p"));
+    let (a, ta) = run("a");
+    state.take_lock(&a, &ta, Mode::Failover, at(1)).unwrap();
+    state
+        .raise_fence(SiteLabel::Primary, &a, &ta, at(1))
+        .unwrap();
+    state.commit(SiteLabel::Secondary, &a, &ta, at(2)).unwrap();
+    state.release_lock(&a, &ta);
+    state.unsettled = None;
+    seen_quiet(&mut state, SiteLabel::Primary);
+    let (home, token) = run("home");
+    state
+        .take_lock(&home, &token, Mode::Switchover, at(3))
+        .unwrap();
+    (state, home, token)
+}
+
+fn seen_quiet(state: &mut State, site: SiteLabel) {
+    if let Some(fence) = state.fences.get_mut(&site) {
+        fence.verified_at = Some(at(3));
+    }
+}
+
+#[test]
+fn the_targets_fence_is_lifted_only_when_the_site_that_is_left_was_seen_quiet() {
+    let (mut state, home, token) = going_home();
+    let lift = |state: &mut State, site| state.lift_in_run(site, &home, &token, at(4));
+    let early = lift(&mut state, SiteLabel::Primary);
+    assert!(matches!(early, Err(Refusal::NeverQuiet { .. })));
+    state
+        .raise_fence(SiteLabel::Secondary, &home, &token, at(4))
+        .unwrap();
+    let unverified = lift(&mut state, SiteLabel::Primary);
+    assert!(matches!(unverified, Err(Refusal::NeverQuiet { .. })));
+    seen_quiet(&mut state, SiteLabel::Secondary);
+    let active = lift(&mut state, SiteLabel::Secondary);
+    assert!(matches!(active, Err(Refusal::NeverQuiet { .. })));
+    let done = lift(&mut state, SiteLabel::Primary);
+    assert!(matches!(done, Ok(Some(Lifted::Done(_)))));
+    assert_eq!(lift(&mut state, SiteLabel::Primary), Ok(None));
+    state
+        .commit(SiteLabel::Primary, &home, &token, at(5))
+        .unwrap();
+    let after = lift(&mut state, SiteLabel::Secondary);
+    assert!(matches!(after, Ok(Some(Lifted::Done(_)))));
+    assert!(state.fences.is_empty());
+}
+
+#[test]
+fn replication_from_a_site_that_is_left_as_planned_flows_until_it_has_drained() {
+    let (mut state, home, token) = going_home();
+    let site = SiteLabel::Secondary;
+    state.raise_fence(site, &home, &token, at(4)).unwrap();
+    assert!(state.fences.get(&site).unwrap().drains);
+    state.raise_fence(site, &home, &token, at(5)).unwrap();
+    assert!(state.fences.get(&site).unwrap().drains, "a repeated call");
+    let mut overtaken = state.clone();
+    let (b, tb) = run("b");
+    overtaken.take_lock(&b, &tb, Mode::Failover, at(6)).unwrap();
+    overtaken.raise_fence(site, &b, &tb, at(6)).unwrap();
+    assert!(!overtaken.fences.get(&site).unwrap().drains);
+    state.end_drain(site, &home, &token).unwrap();
+    state.raise_fence(site, &home, &token, at(7)).unwrap();
+    assert!(!state.fences.get(&site).unwrap().drains);
+}
+
+#[test]
 fn a_fence_on_a_site_never_seen_quiet_is_lifted_only_when_confirmed() {
     let mut state = State::initial(PlanName::new("p"));
     let (a, ta) = run("a");

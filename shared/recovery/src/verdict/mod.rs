@@ -22,6 +22,7 @@ pub mod probe;
 pub mod reading;
 pub mod replay;
 pub mod status;
+mod steady;
 
 pub use case::{Case, CaseError, Expectation};
 pub use judgement::{Judgement, Verdict, judge};
@@ -31,3 +32,4 @@ pub use policy::Policy;
 pub use probe::{Layer, Probe};
 pub use reading::{ProbeReading, Reading};
 pub use status::{Layers, ProbeStatus, Status};
+pub use steady::healthy_since;

@@ -51,7 +51,9 @@ async fn what_was_held_back_corrupts_the_standby_without_the_fence_and_is_refuse
     for fenced in [false, true] {
         let out = tempfile::tempdir().unwrap();
         let (cloud, config) = cloud(out.path()).await;
-        let role = replicator(&config).await.unwrap();
+        let role = replicator(&config, REPLICATION_ROLE, SECONDARY_REGION)
+            .await
+            .unwrap();
         let mut lake = Lake::start(Buckets::new(config.clone()), role);
         lake.cut_off().await;
 

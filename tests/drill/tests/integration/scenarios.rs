@@ -77,6 +77,93 @@ async fn after_a_failover_the_standby_runs_exactly_what_the_primary_ran_and_the_
 }
 
 #[tokio::test]
+async fn after_the_way_home_both_sites_are_as_they_were_at_the_start_and_nothing_written_was_lost()
+{
+    let (summary, _out) = drill(Scenario::FailoverAndFailback, None).await;
+    let second = summary.second.unwrap();
+    assert_eq!(second.outcome, Outcome::Completed, "{}", second.reason);
+    let stages: Vec<&str> = second
+        .stages
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    for stage in [
+        "Capture",
+        "Fence",
+        "Drain",
+        "Commit",
+        "Schedules",
+        "Standby",
+    ] {
+        assert!(stages.contains(&stage), "no {stage} in {stages:?}");
+    }
+    checker::check(&summary.recordings);
+}
+
+#[tokio::test]
+async fn a_promotion_makes_the_secondary_the_home_and_the_primary_its_standby() {
+    let (summary, _out) = drill(Scenario::Promotion, None).await;
+    checker::check(&summary.recordings);
+}
+
+#[tokio::test]
+async fn a_rehearsal_moves_nobody_and_leaves_both_sites_as_they_were() {
+    let (summary, out) = drill(Scenario::Rehearsal, None).await;
+    for stage in ["Rehearsal", "Pools", "Compute", "Validation", "Standby"] {
+        assert!(summary.stages.contains_key(stage), "no {stage}");
+    }
+    for stage in ["Approval", "Fence", "Commit", "Schedules", "Endpoints"] {
+        assert!(
+            !summary.stages.contains_key(stage),
+            "{stage} in a rehearsal"
+        );
+    }
+    let found = out
+        .path()
+        .join("state/runs/rehearsal-1/fence-rehearsal.json");
+    let found: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(found).unwrap()).unwrap();
+    let acts = found["acts"].as_object().unwrap().values();
+    let acts: u64 = acts.filter_map(serde_json::Value::as_u64).sum();
+    assert!(acts >= 20, "the fence was not worked out: {found}");
+    assert_eq!(found["refused"], serde_json::json!([]));
+    checker::check(&summary.recordings);
+}
+
+#[tokio::test]
+async fn a_rehearsal_that_is_stopped_in_the_middle_is_cleaned_up_all_the_same() {
+    drill(Scenario::RehearsalStopped, None).await;
+}
+
+#[tokio::test]
+async fn a_disaster_during_a_rehearsal_goes_first() {
+    let (summary, _out) = drill(Scenario::RehearsalPreempted, None).await;
+    checker::check(&summary.recordings);
+}
+
+#[tokio::test]
+async fn a_planned_move_that_is_given_up_in_any_stage_leaves_both_sites_as_they_were() {
+    let (summary, _out) = drill(Scenario::SwitchoverGivenUp, None).await;
+    checker::check(&summary.recordings);
+}
+
+#[tokio::test]
+async fn a_planned_move_whose_fence_cannot_be_verified_leads_back_by_itself() {
+    let (summary, _out) = drill(Scenario::SwitchoverUnverified, None).await;
+    assert!(
+        summary.reason.contains("brought back"),
+        "{}",
+        summary.reason
+    );
+}
+
+#[tokio::test]
+async fn every_outcome_that_waits_for_something_can_be_resumed_when_that_is_repaired() {
+    let (summary, _out) = drill(Scenario::ResumedEverywhere, None).await;
+    assert!(summary.stages.contains_key("Endpoints"));
+}
+
+#[tokio::test]
 async fn a_loss_above_the_objective_is_lost_only_if_the_approver_accepted_it_by_name() {
     let (summary, _out) = drill(Scenario::LossAboveObjective, None).await;
     let lost = summary.rpo.get("sales-together").copied().flatten();

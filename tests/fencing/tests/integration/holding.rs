@@ -71,7 +71,7 @@ async fn a_site_that_lost_a_live_job_is_never_called_as_recorded() {
     let told = site.notices.sent().len();
     site.restore_once().await.unwrap();
     let state = site.state().await.unwrap();
-    assert!(state.reset.is_none(), "there is nothing more to be done");
+    assert!(state.resets.is_empty(), "there is nothing more to be done");
     assert!(state.unsettled.is_some(), "nobody may learn from it yet");
     let news = site.notices.sent().split_off(told);
     assert_eq!(news.len(), 1);

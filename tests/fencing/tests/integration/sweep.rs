@@ -111,12 +111,12 @@ async fn case(fault: &Fault, request: u64) -> Vec<String> {
     site.control("faults", &fault.at(request)).await.unwrap();
     for _ in 0..PASSES {
         pass(&site, fault, request, site.restore_once()).await;
-        if site.state().await.unwrap().reset.is_none() {
+        if site.state().await.unwrap().resets.is_empty() {
             break;
         }
     }
     site.no_more_faults().await.unwrap();
-    if site.state().await.unwrap().reset.is_some() {
+    if !site.state().await.unwrap().resets.is_empty() {
         broken.push("the reset was never done".to_owned());
     }
     broken.extend(judge::once_restored(&site, &before).await.unwrap());
@@ -143,7 +143,7 @@ async fn requests() -> u64 {
     site.control("faults", &counter).await.unwrap();
     site.restore_once().await.unwrap();
     assert!(
-        site.state().await.unwrap().reset.is_none(),
+        site.state().await.unwrap().resets.is_empty(),
         "one pass restores it"
     );
     most = most.max(site.met().await.unwrap());

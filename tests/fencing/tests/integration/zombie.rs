@@ -30,7 +30,7 @@ async fn two_passes_at_once_fence_the_site_once() {
     let (one, two) = tokio::join!(site.restore_once(), site.restore_once());
     one.unwrap();
     two.unwrap();
-    assert!(site.state().await.unwrap().reset.is_none());
+    assert!(site.state().await.unwrap().resets.is_empty());
     assert_eq!(
         judge::once_restored(&site, &before).await.unwrap(),
         Vec::<String>::new()
@@ -114,7 +114,7 @@ async fn a_reset_that_hangs_while_a_run_begins_does_nothing_any_more() {
     let changed = changed_by_zombie(&site, path, pass, run_begins, seconds).await;
     assert_eq!(changed, Vec::<String>::new());
     assert!(
-        site.state().await.unwrap().reset.is_none(),
+        site.state().await.unwrap().resets.is_empty(),
         "the run ended the order"
     );
     site.stop().await;

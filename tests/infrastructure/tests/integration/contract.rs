@@ -25,13 +25,14 @@ promises! {
         "another answer is looked at" => |d| d.machine["States"]["FenceAnswer"]["Choices"][0]["Variable"] = json!("$.begin.resume_at");
 
     every_answer_that_ends_a_run_has_its_outcome: contract::every_ending_answer_has_an_outcome,
-        "an answer that means going on" => |d| d.machine["States"]["FenceAnswer"]["Choices"][1]["Next"] = json!("CloseRun"),
-        "an answer that nobody knows" => |d| d.machine["States"]["FenceAnswer"]["Choices"][2]["StringEquals"] = json!("Unverified");
+        "an answer that means going on" => |d| d.machine["States"]["FenceAnswer"]["Choices"][2]["Next"] = json!("CloseRun"),
+        "an answer that nobody knows" => |d| d.machine["States"]["FenceAnswer"]["Choices"][3]["StringEquals"] = json!("Unverified");
 
     every_event_is_one_that_its_function_understands: contract::every_event_is_understood,
         "a phase that does not exist" => |d| d.machine["States"]["ActivatePools"]["Parameters"]["Payload"]["phase"] = json!("pools"),
         "a field too many" => |d| d.machine["States"]["BeginRun"]["Parameters"]["Payload"]["extra"] = json!("x"),
         "a field too few" => |d| { d.machine["States"]["CommitTarget"]["Parameters"]["Payload"].as_object_mut().unwrap().remove("token.$"); },
+        "a drill that begin-run does not know" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["Events"]["Drill"]["Properties"]["Input"] = json!("{\"mode\":\"rehearsal\"}"),
         "a schedule that its function refuses" => |d| d.template["Resources"]["ShutdownSiteFunction"]["Properties"]["Events"]["Schedule"]["Properties"]["Input"] = json!("{\"by\":\"clock\"}"),
         "a schedule that sends nothing" => |d| { d.template["Resources"]["HealthProbeFunction"]["Properties"]["Events"]["Schedule"]["Properties"].as_object_mut().unwrap().remove("Input"); };
 

@@ -94,12 +94,24 @@ promises! {
     nothing_is_written_at_the_target_before_approval_fence_validation_and_commit: stages::every_stage_comes_after_the_one_before,
         "no approval" => |d| d.machine["States"]["ReadinessAnswer"]["Choices"][0]["Next"] = json!("FenceSite"),
         "declined goes on" => |d| d.machine["States"]["ApprovalAnswer"]["Choices"][2]["Next"] = json!("FenceSite"),
-        "no fence" => |d| d.machine["States"]["ApprovalAnswer"]["Choices"][1]["Next"] = json!("RecheckReadiness"),
-        "unverified goes on" => |d| d.machine["States"]["FenceAnswer"]["Choices"][2]["Next"] = json!("RecheckReadiness"),
+        "no fence" => |d| d.machine["States"]["ChooseFence"]["Choices"][0]["Next"] = json!("RecheckReadiness"),
+        "unverified goes on" => |d| d.machine["States"]["FenceAnswer"]["Choices"][3]["Next"] = json!("RecheckReadiness"),
         "no validation" => |d| d.machine["States"]["ActivateComputeAnswer"]["Choices"][1]["Next"] = json!("CommitTarget"),
         "failed validation goes on" => |d| d.machine["States"]["ValidationAnswer"]["Choices"][2]["Next"] = json!("CommitTarget"),
-        "no commit" => |d| d.machine["States"]["ValidationAnswer"]["Choices"][0]["Next"] = json!("RestoreJobConcurrency"),
+        "no commit" => |d| d.machine["States"]["ChooseCommit"]["Choices"][0]["Next"] = json!("RestoreJobConcurrency"),
+        "a switchover without a record" => |d| d.machine["States"]["ChooseFence"]["Choices"][1]["Next"] = json!("FenceSite"),
+        "a drill without a rehearsal" => |d| d.machine["States"]["ChooseAsk"]["Choices"][2]["Next"] = json!("ActivatePools"),
+        "a drill that may not fence goes on" => |d| d.machine["States"]["RehearsalAnswer"]["Choices"][2]["Next"] = json!("ActivatePools"),
         "schedules first" => |d| d.machine["States"]["RestoreJobConcurrencyAnswer"]["Choices"][1]["Next"] = json!("RestoreSchedules");
+
+    a_drill_fences_commits_and_switches_nothing: stages::no_mode_reaches_the_stages_of_another,
+        "a drill asks" => |d| d.machine["States"]["ChooseAsk"]["Choices"][2]["Next"] = json!("RequestApproval"),
+        "a drill commits" => |d| d.machine["States"]["ChooseCommit"]["Choices"][2]["Next"] = json!("CommitTarget"),
+        "a failed drill leaves all as it is" => |d| {
+            d.machine["States"]["ChooseCommit"]["Choices"][2]["Next"] = json!("CloseRun");
+            d.machine["States"]["ChooseAfterFailure"]["Choices"][2]["Next"] = json!("CloseRun");
+        },
+        "a failover resets a site that is dark" => |d| d.machine["States"]["ChooseEnd"]["Choices"][0]["Next"] = json!("PrepareStandby");
 
     a_resumed_run_enters_where_its_stage_says: stages::every_door_leads_to_its_stage,
         "an approved run commits at once" => |d| d.machine["States"]["ChooseStage"]["Choices"][1]["Next"] = json!("CommitTarget"),

@@ -1,0 +1,96 @@
+//! What is known when a run begins, frozen before anybody is asked.
+
+use std::collections::BTreeMap;
+
+use aws::{Failure, Ports, keys};
+use recovery::baseline::BaselinePointer;
+use recovery::evidence::{EVIDENCE_FORMAT, FrozenEvidence, SiteEvidence};
+use recovery::incident::Incident;
+use recovery::plan::Plan;
+use recovery::replication::ReplicationStatus;
+use recovery::run::Evidence;
+use recovery::site::{RunId, SiteLabel};
+use recovery::verdict::judge;
+
+pub(crate) async fn evidence(
+    ports: &Ports,
+    plan: &Plan,
+    from: SiteLabel,
+    incident: Option<RunId>,
+    baseline: BaselinePointer,
+    workspace_urls: BTreeMap<SiteLabel, String>,
+) -> Result<Evidence, Failure> {
+    // Evidence that cannot be read is missing evidence, which a human is told; it must not stop a failover.
+    let mut signals = Vec::new();
+    let judged = ports
+        .judgement(plan, from)
+        .await
+        .map_err(|f| signals.push(f.to_string()))
+        .ok();
+    let incident: Option<Incident> = match incident {
+        Some(id) => ports.read(&keys::incident(&id)).await.unwrap_or_else(|f| {
+            signals.push(f.to_string());
+            None
+        }),
+        None => None,
+    };
+    let replication: Option<ReplicationStatus> =
+        ports.read(keys::REPLICATION).await.unwrap_or_else(|f| {
+            signals.push(f.to_string());
+            None
+        });
+    if let Some(judged) = &judged {
+        signals.extend(judged.evidence.iter().cloned());
+        signals.extend(
+            judged
+                .why_not
+                .iter()
+                .map(|why| format!("not actionable: {why}")),
+        );
+    }
+    Ok(Evidence {
+        verdict: judged.as_ref().map(|j| j.verdict),
+        actionable: judged.as_ref().is_some_and(|j| j.actionable),
+        failing_since: incident
+            .map(|i| i.since)
+            .or_else(|| judged.and_then(|j| j.since)),
+        signals,
+        baseline,
+        replication: replication.filter(|r| r.from == from),
+        repair: None,
+        workspace_urls,
+    })
+}
+
+/// Freezes what every vantage saw of both sites, for the request and its page. What cannot be read is missing evidence, which
+/// people are told; it must not stop a failover.
+pub(crate) async fn freeze(ports: &Ports, plan: &Plan, run: &RunId, attempt: u32) {
+    let mut sites = BTreeMap::new();
+    for site in SiteLabel::ALL {
+        let seen = match ports.observations(plan, site).await {
+            Ok(observations) => {
+                let judged = judge(&observations, &plan.detection.policy, ports.now());
+                let problem = judged.as_ref().err().map(ToString::to_string);
+                SiteEvidence {
+                    problem,
+                    ..SiteEvidence::new(judged.ok(), observations)
+                }
+            }
+            Err(failure) => SiteEvidence::unreadable(failure.to_string()),
+        };
+        sites.insert(site, seen);
+    }
+    let evidence = FrozenEvidence {
+        format_version: EVIDENCE_FORMAT,
+        run: run.clone(),
+        attempt,
+        frozen_at: ports.now(),
+        sites,
+    };
+    if let Err(failure) = ports
+        .put(&keys::of_run(run, "evidence.json"), &evidence)
+        .await
+    {
+        tracing::warn!(%failure, "the evidence could not be frozen");
+    }
+}
