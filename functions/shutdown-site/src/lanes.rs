@@ -1,8 +1,6 @@
-//! Doing the steps of a pass: one lane for each documented rate, so that none waits for another, each in the order of danger.
+//! Doing the steps of a pass: one lane for each documented rate, so that none waits for another, each in the order of danger. They
+//! work on while the site is read again: what is between two requests is time that the rate is not used.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws::Invocation;
@@ -10,86 +8,51 @@ use databricks::Writer;
 use futures::{StreamExt, TryStreamExt, stream};
 use recovery::act::Lane;
 use recovery::fence::FenceStep;
-use recovery::inventory::Subject;
 use recovery::ledger::{Entry, EntryStatus};
 use recovery::site::RunId;
 use sites::{carry_out, is_silence};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::board::Board;
 use crate::guard::{Guard, Halt};
 use crate::records::Records;
 
 /// Writes in flight at once in each lane. The rate limits decide the pace.
 const AT_ONCE: usize = 12;
-/// Steps that are announced in the ledger together, ahead of those that are being done.
-const BATCH: usize = 24;
+/// Steps that are announced in the ledger together, ahead of those that are being done. What is announced keeps its place before
+/// what a newer reading finds.
+const BATCH: usize = 16;
 /// Answers are written to the ledger this often, or when there are so many.
 const WRITE_EVERY: Duration = Duration::from_secs(2);
 const LARGEST_PAGE: usize = 200;
-/// How often a lane looks whether what it waits for is done, if nobody tells.
+/// How often a lane without work looks whether time is up.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// The lanes of one round.
+/// The lanes of one pass.
 pub(crate) struct Lanes<'a> {
-    guard: &'a Guard<'a>,
-    records: &'a Records<'a>,
-    writer: &'a Writer,
-    run: &'a RunId,
-    invocation: &'a Invocation,
-    /// Set when a newer reading is there: what was announced is done, nothing more is begun.
-    stop: &'a AtomicBool,
-    /// Jobs of this round that are not paused yet.
-    pending: Mutex<BTreeSet<Subject>>,
-    settled: Notify,
+    pub(crate) guard: &'a Guard<'a>,
+    pub(crate) records: &'a Records<'a>,
+    pub(crate) writer: &'a Writer,
+    pub(crate) run: &'a RunId,
+    pub(crate) invocation: &'a Invocation,
+    pub(crate) board: &'a Board,
 }
 
-impl<'a> Lanes<'a> {
-    pub(crate) fn new(
-        guard: &'a Guard<'a>,
-        records: &'a Records<'a>,
-        writer: &'a Writer,
-        run: &'a RunId,
-        invocation: &'a Invocation,
-        stop: &'a AtomicBool,
-    ) -> Self {
-        Self {
-            guard,
-            records,
-            writer,
-            run,
-            invocation,
-            stop,
-            pending: Mutex::new(BTreeSet::new()),
-            settled: Notify::new(),
-        }
-    }
-
-    /// Does these steps, until all are done or the round is over.
-    pub(crate) async fn work(&self, steps: Vec<FenceStep>) -> Result<(), Halt> {
-        let mut lanes: BTreeMap<Lane, Vec<FenceStep>> = BTreeMap::new();
-        for step in steps {
-            if step.act.lane() == Lane::Jobs {
-                self.pending().extend(step.subject.clone());
-            }
-            lanes.entry(step.act.lane()).or_default().push(step);
-        }
+impl Lanes<'_> {
+    /// Does what comes to the board, until it is closed or time is up. What was announced is done then.
+    pub(crate) async fn work(&self) -> Result<(), Halt> {
         let (answers, inbox) = mpsc::unbounded_channel();
-        let working = lanes
-            .into_values()
-            .map(|steps| self.lane(steps, answers.clone()))
-            .collect::<Vec<_>>();
+        let working = Lane::ALL
+            .map(|lane| self.lane(lane, answers.clone()))
+            .into_iter();
         drop(answers);
         let lanes = futures::future::try_join_all(working);
         futures::try_join!(lanes, self.write_answers(inbox)).map(|_| ())
     }
 
-    async fn lane(
-        &self,
-        steps: Vec<FenceStep>,
-        answers: mpsc::UnboundedSender<Entry>,
-    ) -> Result<(), Halt> {
-        let (announce, announced) = mpsc::channel(BATCH);
+    async fn lane(&self, lane: Lane, answers: mpsc::UnboundedSender<Entry>) -> Result<(), Halt> {
+        let (announce, announced) = mpsc::channel(1);
         let acting = stream::unfold(announced, |mut inbox| async move {
             inbox.recv().await.map(|step| (step, inbox))
         })
@@ -100,47 +63,25 @@ impl<'a> Lanes<'a> {
             let _ = answers.send(entry);
             async { Ok(()) }
         });
-        futures::try_join!(self.announce(steps, announce), acting).map(|_| ())
+        futures::try_join!(self.announce(lane, announce), acting).map(|_| ())
     }
 
     /// Hands steps over in batches, each after it stands in the ledger.
-    async fn announce(
-        &self,
-        steps: Vec<FenceStep>,
-        lane: mpsc::Sender<FenceStep>,
-    ) -> Result<(), Halt> {
-        let mut batch = Vec::new();
-        for step in steps {
-            if self.waits(&step) && !batch.is_empty() {
-                self.hand_over(std::mem::take(&mut batch), &lane).await?;
+    async fn announce(&self, lane: Lane, acting: mpsc::Sender<FenceStep>) -> Result<(), Halt> {
+        let mut news = self.board.news();
+        while !self.must_stop() {
+            news.borrow_and_update();
+            if !self.board.has(lane) {
+                let _ = timeout(LOOK, news.changed()).await;
+                continue;
             }
-            while self.waits(&step) && !self.must_stop() {
-                let _ = timeout(LOOK, self.settled.notified()).await;
-            }
-            if self.must_stop() {
-                break;
-            }
-            batch.push(step);
-            if batch.len() >= BATCH {
-                self.hand_over(std::mem::take(&mut batch), &lane).await?;
-            }
-        }
-        if self.must_stop() {
-            return Ok(());
-        }
-        self.hand_over(batch, &lane).await
-    }
-
-    async fn hand_over(
-        &self,
-        batch: Vec<FenceStep>,
-        lane: &mpsc::Sender<FenceStep>,
-    ) -> Result<(), Halt> {
-        self.guard.require().await?;
-        self.records.attempt(&batch).await?;
-        for step in batch {
-            if lane.send(step).await.is_err() {
-                break;
+            self.guard.require().await?;
+            let batch = self.board.take(lane, BATCH);
+            self.records.attempt(&batch).await?;
+            for step in batch {
+                if acting.send(step).await.is_err() {
+                    break;
+                }
             }
         }
         Ok(())
@@ -159,11 +100,9 @@ impl<'a> Lanes<'a> {
                 error: error.to_string(),
             },
         };
-        if let Some(subject) = &step.subject {
-            self.pending().remove(subject);
-            self.settled.notify_waiters();
-        }
-        Ok(self.records.answered(&step, status))
+        let entry = self.records.answered(&step, status);
+        self.board.settle(&step);
+        Ok(entry)
     }
 
     async fn write_answers(&self, mut inbox: mpsc::UnboundedReceiver<Entry>) -> Result<(), Halt> {
@@ -180,18 +119,7 @@ impl<'a> Lanes<'a> {
         Ok(())
     }
 
-    /// A run waits for the pause of its job: else the job would start another.
-    fn waits(&self, step: &FenceStep) -> bool {
-        step.after
-            .as_ref()
-            .is_some_and(|job| self.pending().contains(job))
-    }
-
     fn must_stop(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.invocation.is_over()
-    }
-
-    fn pending(&self) -> std::sync::MutexGuard<'_, BTreeSet<Subject>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.board.is_closed() || self.invocation.is_over()
     }
 }

@@ -2,6 +2,7 @@
 //! site, quiets what is live, and reads it again.
 
 mod aws_fence;
+mod board;
 mod guard;
 mod lanes;
 mod news;

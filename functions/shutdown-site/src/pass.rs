@@ -1,21 +1,20 @@
 //! The pass itself: read, act, read again. Reading goes on while it acts, so that what starts meanwhile is seen.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports};
-use databricks::{Workspace, Writer};
+use databricks::Workspace;
 use futures::FutureExt;
-use recovery::fence::{steps, still_live};
+use recovery::fence::{FenceStep, steps, still_live};
 use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
 use recovery::site::{RunId, SiteLabel};
 use recovery::state::{Fence, Refusal};
 use sites::{Depth, failure_at, is_silence, read_inventory, read_unfenceable};
-use tokio::sync::Notify;
 
+use crate::board::Board;
 use crate::guard::{Guard, Halt, Right};
 use crate::lanes::Lanes;
 use crate::records::Records;
@@ -29,8 +28,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(8);
 /// A site that has much to do is read again after this long, while the acts go on.
 const ROUND: Duration = Duration::from_secs(20);
-/// The acts go on for so many times as long as the last round took without them, before the site is read again: what is between two
-/// rounds is time that the rate is not used.
+/// And not before so many times as long as the last reading took: a large site is not read without end.
 const ACTS_TO_READINGS: u32 = 3;
 
 /// What a pass found at its end.
@@ -135,7 +133,6 @@ impl<'a> Pass<'a> {
         workspace: &Workspace,
         patience: Duration,
     ) -> Result<Found, Halt> {
-        let began = Instant::now();
         self.guard.require().await?;
         if let Err(error) = door.me().boxed().await
             && is_silence(&error)
@@ -148,100 +145,93 @@ impl<'a> Pass<'a> {
             Err(error) if is_silence(&error) => return Ok(Found::Unread(error.to_string())),
             Err(error) => return Err(failure_at(self.site, &error).into()),
         };
+        let board = Board::new();
+        let lanes = Lanes {
+            guard: &self.guard,
+            records: &self.records,
+            writer: &writer,
+            run: &self.run,
+            invocation: self.invocation,
+            board: &board,
+        };
+        let looking = async {
+            let end = self.look(workspace, &board, patience).await;
+            board.close();
+            end
+        };
+        // A lost right ends both at once; else what was announced is done before the pass ends.
+        let (end, ()) = futures::try_join!(looking.boxed_local(), lanes.work().boxed_local())?;
+        end
+    }
+
+    /// Reads the site again and again, while the lanes do what it shows, until it is quiet, time is up, or it cannot be read.
+    async fn look(
+        &self,
+        workspace: &Workspace,
+        board: &Board,
+        patience: Duration,
+    ) -> Result<Result<Found, Halt>, Halt> {
+        let began = Instant::now();
         // What fires and writes first is read first: the other lists may be slow.
         let jobs: Vec<Kind> = self
             .plan
             .protected_kinds()
             .filter(|kind| *kind == Kind::Job)
             .collect();
-        let mut reading = match self.read(workspace, &jobs).await {
-            Ok(inventory) => inventory,
-            Err(end) => return end,
-        };
-        let mut is_whole = jobs.len() == self.plan.kinds.len();
-        let mut unfenceable_told = false;
-        let mut took = Duration::ZERO;
+        let (mut kinds, mut unfenceable_told) = (jobs.as_slice(), false);
         loop {
-            let live = still_live(&reading, &self.plan.kinds);
+            let is_whole = kinds.len() == self.plan.kinds.len();
+            let reading_began = Instant::now();
+            let reading = self.read(workspace, kinds).boxed_local();
+            let reading = match self.guard.during(reading).await? {
+                Ok(inventory) => inventory,
+                Err(end) => return Ok(end),
+            };
+            let took = reading_began.elapsed();
+            kinds = &self.plan.kinds;
+            let live = still_live(&reading, kinds);
             self.records
                 .verify(&reading, &live.iter().collect::<BTreeSet<_>>(), is_whole)
                 .await?;
-            if is_whole && live.is_empty() {
-                if !unfenceable_told {
-                    self.records
-                        .not_fenced(read_unfenceable(workspace).await)
-                        .await?;
-                }
-                return Ok(Found::Quiet);
+            let is_quiet = is_whole && live.is_empty();
+            let is_over = self.invocation.is_over() || began.elapsed() >= patience;
+            if is_whole && is_over && !is_quiet {
+                return Ok(Ok(Found::Live(live)));
             }
-            if is_whole && (self.invocation.is_over() || began.elapsed() >= patience) {
-                return Ok(Found::Live(live));
-            }
-            let wait = if is_whole {
-                self.scaled(ROUND).max(took * ACTS_TO_READINGS)
-            } else {
-                Duration::ZERO
-            };
-            let round_began = Instant::now();
-            let round = self
-                .round(workspace, &writer, &reading, wait)
-                .boxed_local()
-                .await?;
-            took = round_began.elapsed().saturating_sub(wait);
-            reading = match round {
-                Ok(inventory) => inventory,
-                Err(end) => return end,
-            };
-            is_whole = true;
-            if !unfenceable_told {
-                self.records
-                    .not_fenced(read_unfenceable(workspace).await)
-                    .await?;
+            board.replace(self.due(&reading));
+            if is_whole && !unfenceable_told {
+                let found = self.guard.during(read_unfenceable(workspace).boxed_local());
+                self.records.not_fenced(found.await?).await?;
                 unfenceable_told = true;
+            }
+            if is_quiet {
+                return Ok(Ok(Found::Quiet));
+            }
+            if is_whole {
+                let wait = self.scaled(ROUND).max(took * ACTS_TO_READINGS);
+                self.guard.during(self.rest(board, wait)).await?;
             }
         }
     }
 
-    /// Acts upon one reading, and reads the site again after `wait` at the latest, while the acts go on.
-    async fn round(
-        &self,
-        workspace: &Workspace,
-        writer: &Writer,
-        reading: &Inventory,
-        wait: Duration,
-    ) -> Result<Result<Inventory, Result<Found, Halt>>, Halt> {
+    /// What this reading says is to be done, in the order of danger.
+    fn due(&self, reading: &Inventory) -> Vec<FenceStep> {
         let repeat_after = self.scaled(REPEAT_AFTER);
-        let due: Vec<_> = steps(reading, &self.plan.kinds, self.ports.now())
+        steps(reading, &self.plan.kinds, self.ports.now())
             .into_iter()
             .filter(|step| self.records.is_due(step, reading.read_at, repeat_after))
-            .collect();
-        let (stop, done) = (AtomicBool::new(false), Notify::new());
-        let lanes = Lanes::new(
-            &self.guard,
-            &self.records,
-            writer,
-            &self.run,
-            self.invocation,
-            &stop,
-        );
-        let acting = async {
-            let result = lanes.work(due).await;
-            done.notify_one();
-            result
+            .collect()
+    }
+
+    /// Waits before the site is read again: so long, or until all is done.
+    async fn rest(&self, board: &Board, wait: Duration) {
+        let wait = wait.min(self.invocation.left());
+        let done = async {
+            board.idle().await;
+            tokio::time::sleep(self.scaled(LOOK_AGAIN)).await;
         };
-        let next = async {
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = done.notified() => tokio::time::sleep(self.scaled(LOOK_AGAIN).min(wait)).await,
-            }
-            let next = self.read(workspace, &self.plan.kinds).await;
-            stop.store(true, Ordering::Relaxed);
-            next
-        };
-        // A lost right ends the reading too.
-        let next = async { Ok::<_, Halt>(next.await) };
-        let ((), next) = futures::try_join!(acting.boxed_local(), next.boxed_local())?;
-        Ok(next)
+        // Whichever comes first.
+        let _ = tokio::time::timeout(wait, done).await;
     }
 
     /// Reads these kinds, or says how the pass ends.

@@ -18,7 +18,9 @@ const STAGE: &str = "Fence";
 #[derive(Clone, Copy, Debug)]
 struct Open {
     attempted_at: Timestamp,
-    /// When this very pass tried it last.
+    /// When that was answered; until then, when it was attempted. A reading that began before does not show what it did.
+    settled_at: Timestamp,
+    /// When this very pass tried it last, or had the answer.
     tried: Option<Instant>,
     attempts: u32,
 }
@@ -94,7 +96,7 @@ impl<'a> Records<'a> {
         };
         self.known().open.get(subject).is_none_or(|open| {
             open.tried
-                .is_none_or(|tried| open.attempted_at < read_at && tried.elapsed() >= repeat_after)
+                .is_none_or(|tried| open.settled_at < read_at && tried.elapsed() >= repeat_after)
         })
     }
 
@@ -125,13 +127,18 @@ impl<'a> Records<'a> {
 
     /// The entry for what the platform said to a step.
     pub(crate) fn answered(&self, step: &FenceStep, status: EntryStatus) -> Entry {
+        let at = self.ports.now();
         let attempts = step.subject.as_ref().map_or(1, |subject| {
-            self.known().open.get(subject).map_or(1, |o| o.attempts)
+            self.known().open.get_mut(subject).map_or(1, |open| {
+                open.settled_at = at;
+                open.tried = Some(Instant::now());
+                open.attempts
+            })
         });
         Entry {
             subject: step.subject.clone(),
             act: step.act.quieting_words().to_owned(),
-            at: self.ports.now(),
+            at,
             attempts,
             status,
         }
@@ -216,6 +223,7 @@ impl Known {
             subject,
             Open {
                 attempted_at: at,
+                settled_at: at,
                 tried,
                 attempts,
             },

@@ -17,6 +17,7 @@ mod fresh;
 mod ids;
 mod jobs;
 mod limits;
+mod pace;
 mod paging;
 mod permissions;
 mod pipelines;

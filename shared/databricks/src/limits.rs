@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::pace::Pace;
 use crate::settings::RateShare;
 
 /// Operations that share one documented rate.
@@ -168,62 +169,22 @@ impl Limits {
     /// request went off.
     pub(crate) fn slow_down(&self, class: Class, sent: Instant, pause: Duration) {
         if let Some(limiter) = self.get(class) {
-            limiter.slow_down(sent, pause);
+            limiter.pace().refused(Instant::now(), sent, pause);
         }
     }
 }
 
-/// Lets requests through one by one, evenly, so that no second exceeds the rate. Slows down when the platform says that it is
-/// too much, since others share the workspace, and finds back to the full share step by step.
+/// Lets requests through one by one, evenly, so that no second exceeds the rate.
 struct Limiter {
-    /// The time between two requests at our full share.
-    allowed: Duration,
-    /// How many of the platform's seconds pass in one of ours.
-    scale: f64,
     pace: Mutex<Pace>,
     /// Held by the one who waits first: the others queue in order instead of racing when time comes.
     turn: tokio::sync::Mutex<()>,
 }
 
-struct Pace {
-    /// The time between two requests now.
-    interval: Duration,
-    /// When the next request may go.
-    next: Instant,
-    /// When the interval was last changed.
-    changed_at: Instant,
-    /// When it was last made longer.
-    slowed_at: Option<Instant>,
-    /// Steps of recovery since then.
-    steps: i32,
-}
-
-/// After so long without a refusal the pace grows by a step. Found with a token bucket of one second of which others use a part:
-/// slower steps waste the rate, faster ones are refused more often.
-const RECOVERY: Duration = Duration::from_secs(10);
-/// The first steps of recovery feel for the limit; after so many of them it is far away, and each step is twice the one before.
-const STEP: f64 = 0.003;
-const SMALL_STEPS: i32 = 8;
-const LARGEST_STEP: f64 = 0.5;
-/// A refusal slows the pace down by this; one that comes soon after another by more, since the pace is far off then.
-const SLOWER: f64 = 0.98;
-const MUCH_SLOWER: f64 = 0.85;
-/// The pace never falls below this part of our share: somebody else's flood must not end a fence.
-const SLOWEST: f64 = 0.1;
-
 impl Limiter {
-    fn new(allowed: Duration, scale: f64) -> Self {
-        let now = Instant::now();
+    fn new(shortest: Duration, scale: f64) -> Self {
         Self {
-            allowed,
-            scale,
-            pace: Mutex::new(Pace {
-                interval: allowed,
-                next: now,
-                changed_at: now,
-                slowed_at: None,
-                steps: 0,
-            }),
+            pace: Mutex::new(Pace::new(shortest, scale, Instant::now())),
             turn: tokio::sync::Mutex::new(()),
         }
     }
@@ -232,25 +193,9 @@ impl Limiter {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The turn of one request: nothing, or how long to wait and ask again.
+    /// The turn of one request: nothing, or when to ask again.
     fn check(&self, now: Instant) -> Result<(), Instant> {
-        let mut pace = self.pace();
-        if pace.next > now {
-            return Err(pace.next);
-        }
-        if now.duration_since(pace.changed_at) >= RECOVERY.div_f64(self.scale) {
-            let step = STEP * 2_f64.powi((pace.steps - SMALL_STEPS).clamp(0, 10));
-            let faster = pace.interval.div_f64(1.0 + step.min(LARGEST_STEP));
-            pace.interval = faster.max(self.allowed);
-            pace.steps = pace.steps.saturating_add(1);
-            pace.changed_at = now;
-        }
-        // Timers fire late; at most one turn is made up for, so that the rate holds on average.
-        let due = now
-            .checked_sub(pace.interval)
-            .map_or(pace.next, |earliest| pace.next.max(earliest));
-        pace.next = due + pace.interval;
-        Ok(())
+        self.pace().turn(now)
     }
 
     async fn acquire(&self) {
@@ -258,28 +203,6 @@ impl Limiter {
         while let Err(next) = self.check(Instant::now()) {
             sleep_until(next).await;
         }
-    }
-
-    /// A request that went off at `sent` was too much.
-    fn slow_down(&self, sent: Instant, pause: Duration) {
-        let now = Instant::now();
-        let mut pace = self.pace();
-        if let Some(until) = now.checked_add(pause) {
-            pace.next = pace.next.max(until);
-        }
-        // Requests that were under way together are refused together: that is one refusal.
-        if pace.slowed_at.is_some_and(|at| sent < at) {
-            return;
-        }
-        let soon = pace
-            .slowed_at
-            .is_some_and(|at| now.duration_since(at) < RECOVERY.div_f64(self.scale));
-        let factor = if soon { MUCH_SLOWER } else { SLOWER };
-        let slowest = self.allowed.div_f64(SLOWEST);
-        pace.interval = pace.interval.div_f64(factor).min(slowest);
-        pace.changed_at = now;
-        pace.slowed_at = Some(now);
-        pace.steps = 0;
     }
 }
 
@@ -342,51 +265,12 @@ mod tests {
         limits.slow_down(Class::RunsCancel, now, Duration::from_secs(3600));
         limits.slow_down(Class::RunsCancel, now, Duration::from_secs(1));
         let limiter = limits.get(Class::RunsCancel).unwrap();
-        assert!(limiter.pace().next > now + Duration::from_secs(3000));
+        assert!(
+            limiter
+                .check(now)
+                .is_err_and(|then| then > now + Duration::from_secs(3000))
+        );
         assert!(limits.acquire(Class::RunsCancel).now_or_never().is_none());
         assert!(limits.acquire(Class::RunsList).now_or_never().is_some());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_pace_finds_the_rate_that_is_left_and_comes_back_to_its_share() {
-        // Of 10 a second somebody else uses 4; the platform keeps a second's worth of tokens.
-        let limiter = Limiter::new(Duration::from_millis(100), 1.0);
-        let (mut tokens, mut at) = (10.0_f64, Instant::now());
-        let (mut sent, mut refused) = (0_u32, 0_u32);
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_secs(600) {
-            limiter.acquire().await;
-            let now = Instant::now();
-            tokens = (tokens + now.duration_since(at).as_secs_f64() * 6.0).min(10.0);
-            at = now;
-            sent += 1;
-            if tokens >= 1.0 {
-                tokens -= 1.0;
-            } else {
-                refused += 1;
-                limiter.slow_down(now, Duration::from_secs(1));
-            }
-        }
-        let rate = f64::from(sent - refused) / 600.0;
-        assert!(rate > 6.0 * 0.95, "{rate} a second of the 6 that are left");
-        assert!(
-            f64::from(refused) < 0.005 * f64::from(sent),
-            "{refused} of {sent} refused"
-        );
-        for _ in 0..3000 {
-            limiter.acquire().await;
-        }
-        assert_eq!(limiter.pace().interval, Duration::from_millis(100));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn requests_that_were_refused_together_slow_the_pace_down_once() {
-        let limiter = Limiter::new(Duration::from_millis(100), 1.0);
-        let sent = Instant::now();
-        tokio::time::advance(Duration::from_millis(50)).await;
-        limiter.slow_down(sent, Duration::ZERO);
-        let once = limiter.pace().interval;
-        limiter.slow_down(sent, Duration::ZERO);
-        assert_eq!(limiter.pace().interval, once);
     }
 }

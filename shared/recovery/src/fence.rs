@@ -9,6 +9,7 @@ use crate::act::{Act, Lane};
 use crate::inventory::{ActiveRun, Inventory, Resource, Subject};
 use crate::kind::{DrMode, Kind};
 use crate::plan::FencePolicy;
+use crate::quartz::NextFires;
 use crate::run::Mode;
 use crate::state::Fence;
 
@@ -27,6 +28,7 @@ pub struct FenceStep {
 /// fires at once, what fires next by its schedule, runs, pipelines, compute.
 #[must_use]
 pub fn steps(site: &Inventory, kinds: &[Kind], now: Timestamp) -> Vec<FenceStep> {
+    let mut next = NextFires::after(now);
     let mut objects: Vec<(Timestamp, u8, FenceStep)> = live(site, kinds)
         .filter_map(|resource| {
             let entry = resource.kind.entry();
@@ -35,7 +37,7 @@ pub fn steps(site: &Inventory, kinds: &[Kind], now: Timestamp) -> Vec<FenceStep>
                 act: (entry.quiesce)(resource)?,
                 after: None,
             };
-            let at = (entry.fires)(&resource.raw, now);
+            let at = (entry.fires)(&resource.raw, &mut next);
             Some((at, (entry.danger)(&resource.raw), step))
         })
         .collect();

@@ -15,7 +15,7 @@ pub mod kind;
 pub mod ledger;
 pub mod permissions;
 pub mod plan;
-pub mod quartz;
+mod quartz;
 pub mod readiness;
 pub mod rehearsal;
 pub mod replication;

@@ -1,5 +1,7 @@
 //! When a Quartz schedule fires next: only to order a fence, never to decide whether something is live.
 
+use std::collections::HashMap;
+
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::civil::Date;
@@ -22,15 +24,41 @@ const DAY: usize = 3;
 /// How many days are looked at for one that lies so many days before the end of its month: four candidates a month.
 const CANDIDATES: usize = 4 * 12 * 8;
 
-/// The next time a schedule object, whose expression stands in `field`, fires after `now`; `None` if it cannot be read,
-/// which a caller must take as "at once".
-#[must_use]
-pub fn next_fire(schedule: &Value, field: &str, now: Timestamp) -> Option<Timestamp> {
-    let expression = schedule.get(field)?.as_str()?;
-    let zone = match schedule.get("timezone_id").and_then(Value::as_str) {
-        Some(name) => TimeZone::get(name).ok()?,
-        None => TimeZone::UTC,
-    };
+/// When schedules fire next, as seen at one moment. Many jobs share few expressions, so each is worked out once.
+pub(crate) struct NextFires {
+    now: Timestamp,
+    /// By expression and time zone.
+    known: HashMap<(String, String), Option<Timestamp>>,
+}
+
+impl NextFires {
+    pub(crate) fn after(now: Timestamp) -> Self {
+        Self {
+            now,
+            known: HashMap::new(),
+        }
+    }
+
+    pub(crate) const fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The next time a schedule object, whose expression stands in `field`, fires; `None` if it cannot be read, which a
+    /// caller must take as "at once".
+    pub(crate) fn of(&mut self, schedule: &Value, field: &str) -> Option<Timestamp> {
+        let expression = schedule.get(field)?.as_str()?;
+        let zone = schedule.get("timezone_id").and_then(Value::as_str);
+        let key = (expression.to_owned(), zone.unwrap_or("UTC").to_owned());
+        let now = self.now;
+        *self
+            .known
+            .entry(key)
+            .or_insert_with_key(|(expression, zone)| next_fire(expression, zone, now))
+    }
+}
+
+fn next_fire(expression: &str, zone: &str, now: Timestamp) -> Option<Timestamp> {
+    let zone = TimeZone::get(zone).ok()?;
     let mut fields: Vec<String> = expression.split_whitespace().map(str::to_owned).collect();
     if !(6..=7).contains(&fields.len()) {
         return None;
@@ -159,7 +187,7 @@ mod tests {
             let schedule = json!({"quartz_cron_expression": expression, "timezone_id": zone});
             let expected: Option<Timestamp> = expected.map(|t| t.parse().unwrap());
             assert_eq!(
-                next_fire(&schedule, "quartz_cron_expression", now),
+                NextFires::after(now).of(&schedule, "quartz_cron_expression"),
                 expected,
                 "{expression}"
             );
@@ -170,7 +198,9 @@ mod tests {
     fn a_day_before_the_end_is_kept_although_the_day_has_more_than_one_time() {
         let now: Timestamp = "2026-04-28T10:30:00Z".parse().unwrap();
         let schedule = json!({"quartz_cron_expression": "0 0 * L-2 * ?", "timezone_id": "UTC"});
-        let next = next_fire(&schedule, "quartz_cron_expression", now).unwrap();
+        let next = NextFires::after(now)
+            .of(&schedule, "quartz_cron_expression")
+            .unwrap();
         assert_eq!(next.to_string(), "2026-04-28T11:00:00Z");
     }
 }

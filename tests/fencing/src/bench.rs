@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::Trouble;
+use crate::gaps::Event;
 
 /// The job that somebody else keeps changing; it takes no part in a fence.
 pub const STRANGER: i64 = 999_999_999;
@@ -73,6 +74,8 @@ pub struct Requests {
     pub others_accepted: usize,
     /// From the first of our pauses to the last, real milliseconds.
     pub pausing_ms: i64,
+    /// What happened when, real milliseconds since 1970, in order.
+    pub events: Vec<(i64, Event)>,
 }
 
 impl Requests {
@@ -93,11 +96,23 @@ impl Requests {
             } else {
                 counts.ours += 1;
                 counts.ours_refused += usize::from(refused);
+                let at = line.get("_at_ms").and_then(Value::as_i64).unwrap_or(0);
                 if job.is_some() {
-                    pauses.extend(line.get("_at_ms").and_then(Value::as_i64));
+                    pauses.push(at);
                 }
+                let path = line.get("path").and_then(Value::as_str).unwrap_or_default();
+                let event = match path.rsplit('/').next() {
+                    Some("update") if refused => Some(Event::Refused),
+                    Some("update") => Some(Event::Pause),
+                    Some("list") if path.contains("/jobs/list") => Some(Event::Reading),
+                    // A pass asks who it is twice: at the door, and before it writes.
+                    Some("Me") => Some(Event::Begins),
+                    _ => None,
+                };
+                counts.events.extend(event.map(|event| (at, event)));
             }
         }
+        counts.events.sort_by_key(|(at, _)| *at);
         let (first, last) = (pauses.iter().min(), pauses.iter().max());
         counts.pausing_ms = last.zip(first).map_or(0, |(last, first)| last - first);
         Ok(counts)

@@ -1,6 +1,7 @@
 //! One simulated workspace, the real passes of fencing and restoring, and faults: what must never happen, whatever goes wrong.
 
 pub mod bench;
+pub mod gaps;
 pub mod judge;
 pub mod site;
 

@@ -8,7 +8,7 @@ use super::{Object, is_unpaused, paused};
 use crate::act::Act;
 use crate::activation::Next;
 use crate::inventory::Resource;
-use crate::quartz;
+use crate::quartz::NextFires;
 
 /// A place of a job's settings that starts runs by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,13 +83,13 @@ pub fn live_places(job: &Object) -> Vec<Place> {
 
 /// When a live job would next start a run. Continuous jobs, triggers by event and expressions that cannot be read count
 /// as firing now; a periodic trigger has no known phase, so it counts as now too.
-pub(super) fn fires(job: &Object, now: Timestamp) -> Timestamp {
+pub(super) fn fires(job: &Object, next: &mut NextFires) -> Timestamp {
     if live_places(job) != [Place::Schedule] {
-        return now;
+        return next.now();
     }
     setting(job, Place::Schedule.field())
-        .and_then(|schedule| quartz::next_fire(schedule, "quartz_cron_expression", now))
-        .unwrap_or(now)
+        .and_then(|schedule| next.of(schedule, "quartz_cron_expression"))
+        .unwrap_or_else(|| next.now())
 }
 
 /// A continuous job starts its next run the moment one ends; a trigger waits for an event; a schedule for its time.

@@ -8,7 +8,7 @@ use super::{Object, is_unpaused, is_unpaused_object};
 use crate::act::Act;
 use crate::activation::Next;
 use crate::inventory::Resource;
-use crate::quartz;
+use crate::quartz::NextFires;
 
 /// The field in which a reading keeps the dashboard of a schedule: `{"id", "name"}`. Ours, not the platform's.
 pub const PARENT: &str = "dr_parent";
@@ -39,10 +39,10 @@ pub(super) fn dashboard_schedule_name(raw: &Object) -> Option<String> {
     Some(format!("{}/{own}", parent(raw, "name").unwrap_or_default()))
 }
 
-pub(super) fn dashboard_fires(raw: &Object, now: Timestamp) -> Timestamp {
+pub(super) fn dashboard_fires(raw: &Object, next: &mut NextFires) -> Timestamp {
     raw.get("cron_schedule")
-        .and_then(|cron| quartz::next_fire(cron, "quartz_cron_expression", now))
-        .unwrap_or(now)
+        .and_then(|cron| next.of(cron, "quartz_cron_expression"))
+        .unwrap_or_else(|| next.now())
 }
 
 /// The request that sets the schedule: all of it but what is ours.
@@ -96,10 +96,10 @@ pub(super) fn broken_alert(raw: &Object) -> Option<String> {
     state.filter(|state| *state == "DELETED").map(str::to_owned)
 }
 
-pub(super) fn alert_fires(raw: &Object, now: Timestamp) -> Timestamp {
+pub(super) fn alert_fires(raw: &Object, next: &mut NextFires) -> Timestamp {
     schedule(raw)
-        .and_then(|s| quartz::next_fire(s, "quartz_cron_schedule", now))
-        .unwrap_or(now)
+        .and_then(|s| next.of(s, "quartz_cron_schedule"))
+        .unwrap_or_else(|| next.now())
 }
 
 pub(super) fn pause_alert(alert: &Resource) -> Option<Act> {

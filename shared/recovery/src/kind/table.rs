@@ -9,6 +9,7 @@ use super::{Kind, Object, compute, job, schedules};
 use crate::act::Act;
 use crate::activation::{Next, Phase};
 use crate::inventory::Resource;
+use crate::quartz::NextFires;
 
 /// One listing of the platform: `GET path` gives pages of `items`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub(crate) struct Entry {
     pub(crate) tag: for<'a> fn(&'a Object, &str) -> Option<&'a str>,
     pub(crate) live: fn(&Object) -> bool,
     /// When a live object would next start or write something.
-    pub(crate) fires: fn(&Object, Timestamp) -> Timestamp,
+    pub(crate) fires: fn(&Object, &mut NextFires) -> Timestamp,
     /// Lower is fenced first, among what would fire at the same time.
     pub(crate) danger: fn(&Object) -> u8,
     pub(crate) quiesce: fn(&Resource) -> Option<Act>,
@@ -467,6 +468,6 @@ const fn never_broken(_: &Object) -> Option<String> {
     None
 }
 
-const fn at_once(_: &Object, now: Timestamp) -> Timestamp {
-    now
+const fn at_once(_: &Object, next: &mut NextFires) -> Timestamp {
+    next.now()
 }

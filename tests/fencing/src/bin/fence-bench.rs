@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use fencing::bench::{Least, Requests, STRANGER, estate};
+use fencing::gaps::{Event, gaps};
 use fencing::{Pace, Site, Trouble};
 use serde_json::{Value, json};
 
@@ -94,7 +95,28 @@ async fn bench(arguments: &Arguments) -> Result<(), Trouble> {
     );
     println!("runs that got through         {through}");
     println!("least possible at this rate   {}", least.runs);
+    print_gaps(&requests, arguments.scale, rate);
     Ok(())
+}
+
+/// Where the time went that the rate did not need.
+fn print_gaps(requests: &Requests, scale: f64, rate: f64) {
+    let at = |ms: i64| ms as f64 / 1000.0 * scale;
+    let events: Vec<(f64, Event)> = requests.events.iter().map(|(t, e)| (at(*t), *e)).collect();
+    let pauses = || events.iter().filter(|(_, e)| *e == Event::Pause);
+    if let Some(((began, _), (first, _))) = events.first().zip(pauses().next()) {
+        println!("before the first pause        {:.1} s", first - began);
+    }
+    if let Some(((last, _), (end, _))) = pauses().next_back().zip(events.last()) {
+        println!("after the last pause          {:.1} s", end - last);
+    }
+    println!("gaps between pauses, beyond the interval of the rate:");
+    for (cause, lost) in gaps(&events, 1.0 / rate) {
+        println!(
+            "  {cause:<38} {:>6} times {:>7.1} s",
+            lost.times, lost.seconds
+        );
+    }
 }
 
 async fn clock(site: &Site) -> Result<i64, Trouble> {
