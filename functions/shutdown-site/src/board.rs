@@ -1,6 +1,6 @@
 //! What is to be done, in the order of danger, and what is under way: readings put it there, lanes take it away.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use recovery::act::Lane;
@@ -20,8 +20,9 @@ struct Steps {
     queues: BTreeMap<Lane, VecDeque<FenceStep>>,
     /// What was taken and is not answered yet.
     under_way: BTreeSet<Option<Subject>>,
-    /// What is queued or under way: a run waits for the pause of its job, else the job would start another.
-    unsettled: BTreeSet<Subject>,
+    /// What others wait for, as long as it is queued or under way: a run waits for the pause of its job, else the job would start
+    /// another.
+    awaited: BTreeSet<Subject>,
     is_closed: bool,
 }
 
@@ -35,7 +36,7 @@ impl Steps {
         let queue = self.queues.get(&lane).into_iter().flatten();
         let waits = |step: &FenceStep| {
             let job = step.after.as_ref();
-            job.is_some_and(|job| self.unsettled.contains(job))
+            job.is_some_and(|job| self.awaited.contains(job))
         };
         queue
             .enumerate()
@@ -67,10 +68,19 @@ impl Board {
         {
             let mut board = self.steps();
             board.queues.clear();
-            board.unsettled = board.under_way.iter().flatten().cloned().collect();
+            let under_way = board.under_way.iter().flatten();
+            let unsettled: HashSet<&Subject> = steps
+                .iter()
+                .filter_map(|step| step.subject.as_ref())
+                .chain(under_way)
+                .collect();
+            let awaited = steps.iter().filter_map(|step| step.after.as_ref());
+            board.awaited = awaited
+                .filter(|job| unsettled.contains(job))
+                .cloned()
+                .collect();
             for step in steps {
                 if !board.under_way.contains(&step.subject) {
-                    board.unsettled.extend(step.subject.clone());
                     let queue = board.queues.entry(step.act.lane()).or_default();
                     queue.push_back(step);
                 }
@@ -106,7 +116,7 @@ impl Board {
             let mut board = self.steps();
             board.under_way.remove(&step.subject);
             if let Some(subject) = &step.subject {
-                board.unsettled.remove(subject);
+                board.awaited.remove(subject);
             }
         }
         self.tell();

@@ -69,6 +69,14 @@ impl Found {
     }
 }
 
+/// What a reading says.
+struct Seen {
+    reading: Inventory,
+    live: BTreeSet<Subject>,
+    /// What is to be done, in the order of danger.
+    steps: Vec<FenceStep>,
+}
+
 /// One pass over one site.
 pub(crate) struct Pass<'a> {
     ports: &'a Ports,
@@ -189,16 +197,21 @@ impl<'a> Pass<'a> {
             };
             let took = reading_began.elapsed();
             kinds = &self.plan.kinds;
-            let live = still_live(&reading, kinds);
-            self.records
-                .verify(&reading, &live.iter().collect::<BTreeSet<_>>(), is_whole)
-                .await?;
+            let Seen {
+                reading,
+                live,
+                steps,
+            } = self.see(reading).await?;
+            self.records.verify(&reading, &live, is_whole).await?;
             let is_quiet = is_whole && live.is_empty();
             let is_over = self.invocation.is_over() || began.elapsed() >= patience;
             if is_whole && is_over && !is_quiet {
-                return Ok(Ok(Found::Live(live)));
+                return Ok(Ok(Found::Live(live.into_iter().collect())));
             }
-            board.replace(self.due(&reading));
+            let repeat_after = self.scaled(REPEAT_AFTER);
+            let due = |step: &FenceStep| self.records.is_due(step, reading.read_at, repeat_after);
+            board.replace(steps.into_iter().filter(due).collect());
+            drop(tokio::task::spawn_blocking(move || drop(reading)));
             if is_whole && !unfenceable_told {
                 let found = self.guard.during(read_unfenceable(workspace).boxed_local());
                 self.records.not_fenced(found.await?).await?;
@@ -214,13 +227,16 @@ impl<'a> Pass<'a> {
         }
     }
 
-    /// What this reading says is to be done, in the order of danger.
-    fn due(&self, reading: &Inventory) -> Vec<FenceStep> {
-        let repeat_after = self.scaled(REPEAT_AFTER);
-        steps(reading, &self.plan.kinds, self.ports.now())
-            .into_iter()
-            .filter(|step| self.records.is_due(step, reading.read_at, repeat_after))
-            .collect()
+    /// What this reading says, worked out beside the lanes: of 12,000 jobs that takes long enough to leave the rate unused.
+    async fn see(&self, reading: Inventory) -> Result<Seen, Failure> {
+        let (kinds, now) = (self.plan.kinds.clone(), self.ports.now());
+        tokio::task::spawn_blocking(move || Seen {
+            live: still_live(&reading, &kinds).into_iter().collect(),
+            steps: steps(&reading, &kinds, now),
+            reading,
+        })
+        .await
+        .map_err(|e| Failure::internal(format!("a reading could not be worked out: {e}")))
     }
 
     /// Waits before the site is read again: so long, or until all is done.

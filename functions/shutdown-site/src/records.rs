@@ -148,7 +148,7 @@ impl<'a> Records<'a> {
     pub(crate) async fn verify(
         &self,
         inventory: &Inventory,
-        live: &BTreeSet<&Subject>,
+        live: &BTreeSet<Subject>,
         is_whole: bool,
     ) -> Result<(), Failure> {
         // A reading of a part proves nothing of the rest.

@@ -19,9 +19,10 @@ const SLOWER_AT_MOST: f64 = 0.5;
 const SOON: Duration = Duration::from_secs(10);
 /// The pace never falls below this part of our share: somebody else's flood must not end a fence.
 const SLOWEST: f64 = 0.1;
-/// What was missed of the pace, since timers and callers are late, is made up for up to this, never faster than the share. The
-/// platform keeps a second's worth of unused requests.
-const MADE_UP: Duration = Duration::from_secs(1);
+/// What was missed of the pace, since timers and callers are late, is made up for up to this, never faster than the share.
+const MADE_UP: Duration = Duration::from_millis(500);
+/// The platform keeps so much of what is not used.
+const SAVED_UP: Duration = Duration::from_secs(1);
 
 /// What the platform bore, and when the next request may go.
 #[derive(Debug)]
@@ -127,7 +128,7 @@ impl Pace {
             .max(self.full() * SLOWEST);
         self.refusal = Some(Refusal {
             at: now,
-            counted_from: now.max(before(resumed, self.ours(MADE_UP))),
+            counted_from: now.max(before(resumed, self.ours(SAVED_UP))),
             let_through: 0,
             idle: Duration::ZERO,
             in_a_row,

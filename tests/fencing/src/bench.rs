@@ -44,8 +44,9 @@ pub struct Least {
 impl Least {
     /// Jobs of [`estate`] are paused one by one at `rate` a second from `begins` on, milliseconds since 1970. By the rule for unit
     /// tasks with deadlines: in the order of the deadlines each that can still be kept is kept; each other job fires once at least.
+    /// `unknown` is for how many seconds nobody knows yet what there is to pause.
     #[must_use]
-    pub fn of(jobs: i64, begins: i64, rate: f64) -> Self {
+    pub fn of(jobs: i64, begins: i64, rate: f64, unknown: f64) -> Self {
         const DAY: i64 = 24 * 60 * 60 * 1000;
         let today = begins.rem_euclid(DAY);
         let mut fires: Vec<i64> = (1..=jobs)
@@ -54,7 +55,7 @@ impl Least {
         fires.sort_unstable();
         let mut kept = 0_usize;
         for fire in &fires {
-            let done = (kept + 1) as f64 / rate * 1000.0;
+            let done = (unknown + (kept + 1) as f64 / rate) * 1000.0;
             kept += usize::from(done <= *fire as f64);
         }
         Self {
@@ -127,10 +128,11 @@ mod tests {
     fn the_least_possible_is_none_if_all_can_be_paused_in_time_and_all_if_none_can() {
         // Noon: the next jobs fire from 12:00 on, one job a minute and less.
         let noon = 12 * 60 * 60 * 1000 + 1;
-        assert_eq!(Least::of(100, noon, 1000.0).runs, 0);
-        assert_eq!(Least::of(100, noon, 0.000_001).runs, 100);
+        assert_eq!(Least::of(100, noon, 1000.0, 0.0).runs, 0);
+        assert_eq!(Least::of(100, noon, 0.000_001, 0.0).runs, 100);
+        assert_eq!(Least::of(100, noon, 1000.0, 86_400.0).runs, 100);
         // At one a minute a day's worth of jobs is just not to be kept.
-        let some = Least::of(12_000, noon, 7.0).runs;
+        let some = Least::of(12_000, noon, 7.0, 0.0).runs;
         assert!(some < 50, "{some}");
     }
 }

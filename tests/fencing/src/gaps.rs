@@ -34,7 +34,7 @@ pub enum Cause {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        f.pad(match self {
             Self::Refusal => "waits after a refusal",
             Self::Handover => "from one pass to the next",
             Self::Reading => "longer than 1 s, with a reading",
