@@ -10,7 +10,7 @@ use super::Estate;
 use crate::inventory::{Resource, Subject};
 use crate::kind::DrMode;
 use crate::plan::Plan;
-use crate::quartz;
+use crate::quartz::NextFires;
 
 /// A name that stands more than once: nobody can know which object is meant at the other site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -156,14 +156,14 @@ fn pinned(resource: &Resource) -> Vec<Pinned> {
 }
 
 fn unreadable(resource: &Resource, now: Timestamp) -> Vec<Unreadable> {
-    let mut found = Vec::new();
+    let (mut found, mut next) = (Vec::new(), NextFires::after(now));
     each_object(&Value::Object(resource.raw.clone()), &mut |object| {
         for field in ["quartz_cron_expression", "quartz_cron_schedule"] {
             let Some(expression) = object.get(field).and_then(Value::as_str) else {
                 continue;
             };
             let schedule = Value::Object(object.clone());
-            if quartz::next_fire(&schedule, field, now).is_none() {
+            if next.of(&schedule, field).is_none() {
                 let zone = object.get("timezone_id").and_then(Value::as_str);
                 found.push(Unreadable {
                     subject: resource.subject(),
