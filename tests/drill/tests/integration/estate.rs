@@ -89,7 +89,6 @@ async fn an_export_only_reads_holds_no_secret_and_is_an_inventory_for_a_drill() 
         ("warehouses", "/name"),
         ("instance_pools", "/instance_pool_name"),
         ("alerts", "/display_name"),
-        ("serving_endpoints", "/name"),
     ] {
         let wanted = names(&original, kind, pointer);
         assert!(!wanted.is_empty(), "the example has no {kind}");
