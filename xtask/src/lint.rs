@@ -116,17 +116,8 @@ fn cfn_lint(venv: &Venv, file: &Path) -> Result<(), String> {
 }
 
 fn fits(venv: &Venv, example: &str, schema: &str) -> Result<(), String> {
-    let script = "import json, sys, jsonschema; plan, schema = (json.load(open(f)) for f in sys.argv[1:]); \
-                  jsonschema.Draft202012Validator.check_schema(schema); \
-                  errors = [f'{e.json_path}: {e.message}' for e in jsonschema.Draft202012Validator(schema).iter_errors(plan)]; \
-                  print(*errors, sep='\\n') if errors else None; sys.exit(bool(errors))";
     let root = root::path();
-    said_nothing(
-        Command::new(venv.python())
-            .args(["-c", script])
-            .arg(root.join(example))
-            .arg(root.join(schema)),
-    )
+    venv.fits(&root.join(example), &root.join(schema))
 }
 
 fn said_nothing(command: &mut Command) -> Result<(), String> {

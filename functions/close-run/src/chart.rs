@@ -21,14 +21,17 @@ const FENCE: RGBColor = RGBColor(0x8A, 0x3F, 0xA0);
 const ACTIVATE: RGBColor = RGBColor(0x0B, 0x57, 0xB0);
 const VALIDATE: RGBColor = RGBColor(0x0F, 0x7B, 0x7B);
 const SWITCH: RGBColor = RGBColor(0x17, 0x66, 0x3A);
+/// What comes after the users have moved.
+const AFTER: RGBColor = DETECT;
 
-const fn colour(phase: Phase) -> RGBColor {
+const fn colour(phase: Option<Phase>) -> RGBColor {
     match phase {
-        Phase::Decide => DECIDE,
-        Phase::Fence => FENCE,
-        Phase::Activate => ACTIVATE,
-        Phase::Validate => VALIDATE,
-        Phase::Switch => SWITCH,
+        Some(Phase::Decide) => DECIDE,
+        Some(Phase::Fence) => FENCE,
+        Some(Phase::Activate) => ACTIVATE,
+        Some(Phase::Validate) => VALIDATE,
+        Some(Phase::Switch) => SWITCH,
+        None => AFTER,
     }
 }
 
@@ -41,7 +44,7 @@ struct Bar {
     colour: RGBColor,
 }
 
-/// When each stage ran, in seconds since the failure began. Empty if no stage ran.
+/// When each stage ran, in seconds since the failure, or else the run, began. Empty if no stage ran.
 pub(crate) fn gantt(report: &Report) -> Result<String, String> {
     let start = report.failing_since.unwrap_or(report.begun_at);
     let at = |moment: jiff::Timestamp| moment.duration_since(start).as_secs_f64().max(0.0);
@@ -79,12 +82,19 @@ pub(crate) fn gantt(report: &Report) -> Result<String, String> {
             },
         });
     }
-    let objective = report.rto_objective_seconds.map(f64::from);
+    let objective = report
+        .rto_objective_seconds
+        .filter(|_| report.mode.moves_users())
+        .map(|seconds| at(report.rto_from.unwrap_or(start)) + f64::from(seconds));
+    let axis = match report.failing_since {
+        Some(_) => "seconds since the failure began",
+        None => "seconds since the run began",
+    };
     let about = format!(
         "Gantt chart: when each of {} stages ran. The table below has the figures.",
         bars.len()
     );
-    draw(&bars, objective, "seconds since the failure began", &about)
+    draw(&bars, objective, axis, &about)
 }
 
 /// The loss of each data set and group that is known, against its objective.

@@ -235,6 +235,7 @@ impl Drill<'_> {
         let path: &Path = &self.options.out.join("report.json");
         let text = serde_json::to_vec_pretty(report).unwrap_or_default();
         std::fs::write(path, text).map_err(DrillError::file(path))?;
+        self.fits_its_schema(path)?;
         use aws::store::Store;
         let key = aws::keys::of_run(&recovery::site::RunId::new(run), "report.html");
         if let Some(page) = self.world.store().get(&key).await? {
@@ -242,5 +243,16 @@ impl Drill<'_> {
             std::fs::write(path, page.bytes).map_err(DrillError::file(path))?;
         }
         Ok(Some(path.to_owned()))
+    }
+
+    fn fits_its_schema(&self, report: &Path) -> Result<(), DrillError> {
+        let schema = self.options.root.join("infra/report.schema.json");
+        let venv = local_cloud::venv::ensure(&self.options.root, &|words| self.progress.say(words))
+            .map_err(local_cloud::CloudError::from)?;
+        venv.fits(report, &schema)
+            .map_err(|reason| DrillError::Report {
+                report: report.to_owned(),
+                reason,
+            })
     }
 }

@@ -28,6 +28,14 @@ pub enum DrillError {
         /// Why.
         source: std::io::Error,
     },
+    /// A report does not fit its schema.
+    #[error("{report} does not fit infra/report.schema.json: {reason}", report = report.display())]
+    Report {
+        /// The report.
+        report: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
     /// The functions could not be built.
     #[error("the functions could not be built: {0}")]
     Build(String),

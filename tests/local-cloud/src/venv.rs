@@ -27,7 +27,25 @@ impl Venv {
     pub fn tool(&self, name: &str) -> PathBuf {
         self.root.join("bin").join(name)
     }
+
+    /// Whether a JSON document fits a JSON schema (draft 2020-12).
+    ///
+    /// # Errors
+    /// What does not fit, a line each; or why it could not be found out.
+    pub fn fits(&self, document: &Path, schema: &Path) -> Result<(), String> {
+        let checked = Command::new(self.python())
+            .args(["-c", FITS])
+            .arg(document)
+            .arg(schema)
+            .output();
+        succeeded(checked)
+    }
 }
+
+const FITS: &str = "import json, sys, jsonschema; document, schema = (json.load(open(f)) for f in sys.argv[1:]); \
+                    jsonschema.Draft202012Validator.check_schema(schema); \
+                    errors = [f'{e.json_path}: {e.message}' for e in jsonschema.Draft202012Validator(schema).iter_errors(document)]; \
+                    print(*errors, sep='\\n') if errors else None; sys.exit(bool(errors))";
 
 /// Why there is no Python environment.
 #[derive(Debug, thiserror::Error)]

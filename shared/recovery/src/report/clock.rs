@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::run::{RunDocument, Stage};
 
-/// Seconds of a run by phase, over all attempts. Their sum is at most the RTO: what lies between two attempts is in none of them.
+/// Seconds of a run by phase, over all attempts. In a failover their sum is at most the RTO: what lies between two attempts is in none
+/// of them. In a planned move the old site works until the fence, so that what comes before is no part of the RTO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clock {
@@ -16,7 +17,7 @@ pub struct Clock {
     pub detect: Option<f64>,
     /// Evidence, readiness, and the people's answer.
     pub decide: f64,
-    /// The fence, and the second look at the target.
+    /// The fence with what belongs to it: its rehearsal, the last capture, the drain, the second look at the target.
     pub fence: f64,
     /// Pools, clusters, warehouses, concurrency, one-time runs, schedules.
     pub activate: f64,
@@ -37,7 +38,7 @@ impl Clock {
         let sum = |phase| {
             let all = seconds
                 .iter()
-                .filter(|(stage, _)| Phase::of(**stage) == phase);
+                .filter(|(stage, _)| Phase::of(**stage) == Some(phase));
             rounded(all.map(|(_, seconds)| seconds).sum())
         };
         Self {
@@ -70,9 +71,9 @@ impl Clock {
 /// What a stage belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Evidence, readiness, people's answer, and whatever else is no other phase's.
+    /// Evidence, readiness, people's answer.
     Decide,
-    /// The fence, and the second look at the target.
+    /// The fence with what belongs to it: its rehearsal, the last capture, the drain, the second look at the target.
     Fence,
     /// Bringing the target up.
     Activate,
@@ -83,11 +84,19 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The phase of a stage.
+    /// The phase of a stage. None for what comes after the users have moved, or was never about them.
     #[must_use]
-    pub const fn of(stage: Stage) -> Self {
-        match stage {
-            Stage::Fence | Stage::Recheck | Stage::Sources => Self::Fence,
+    pub const fn of(stage: Stage) -> Option<Self> {
+        Some(match stage {
+            Stage::Begin | Stage::RecoveryPoints | Stage::Readiness | Stage::Approval => {
+                Self::Decide
+            }
+            Stage::Rehearsal
+            | Stage::Capture
+            | Stage::Fence
+            | Stage::Drain
+            | Stage::Recheck
+            | Stage::Sources => Self::Fence,
             Stage::Pools
             | Stage::Compute
             | Stage::JobConcurrency
@@ -95,8 +104,8 @@ impl Phase {
             | Stage::Schedules => Self::Activate,
             Stage::Validation => Self::Validate,
             Stage::Commit | Stage::Endpoints => Self::Switch,
-            _ => Self::Decide,
-        }
+            Stage::Standby => return None,
+        })
     }
 }
 

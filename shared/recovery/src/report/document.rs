@@ -64,6 +64,9 @@ pub struct Report {
     /// Each stage beside the same stage of earlier runs. Empty for the first run of its mode.
     #[serde(default)]
     pub compared: Vec<Comparison>,
+    /// Where the clock of the RTO starts.
+    #[serde(default)]
+    pub rto_from: Option<Timestamp>,
     /// Seconds from where the clock starts until the endpoints were switched. `null`: that was never reached.
     pub rto_seconds: Option<f64>,
     /// Where the clock of the RTO starts and ends, in words.

@@ -118,6 +118,7 @@ pub fn make(facts: Facts<'_>) -> Report {
         stages,
         timeline: run.stages.clone(),
         clock: Clock::of(run, facts.now),
+        rto_from: Some(recovery.from),
         rto_seconds: recovery.seconds,
         rto_clock: recovery.clock,
         rto_objective_seconds: facts.plan.map(|plan| plan.objectives.rto_seconds.0),

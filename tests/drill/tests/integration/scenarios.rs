@@ -304,7 +304,7 @@ async fn a_decline_ends_the_run_and_changes_nothing() {
 async fn a_typo_in_the_mode_fails_by_name_and_writes_nothing() {
     let (summary, _out) = drill(Scenario::WrongMode, None).await;
     assert!(
-        summary.reason.contains("fail-over") && summary.reason.contains("allowed"),
+        summary.reason.contains("fail-over") && summary.reason.contains(r#"{"mode":"failover"}"#),
         "{}",
         summary.reason
     );
