@@ -8,7 +8,7 @@ use databricks::Writer;
 use jiff::{SignedDuration, Timestamp};
 use recovery::activation::{ActivationStep, PhaseWork};
 use recovery::inventory::{Inventory, Subject};
-use recovery::ledger::{Entry, EntryStatus, Verified};
+use recovery::ledger::{Entry, EntryStatus, ReadEntry, Verified};
 use recovery::site::{RunId, RunToken, SiteLabel};
 
 use crate::act::carry_out;
@@ -35,7 +35,8 @@ pub(crate) enum Right {
 #[derive(Clone, Copy)]
 struct Acted {
     at: Timestamp,
-    tried: Instant,
+    /// None if an earlier call did it.
+    tried: Option<Instant>,
     attempts: u32,
 }
 
@@ -55,25 +56,29 @@ pub(crate) struct Effort<'a> {
 }
 
 impl<'a> Effort<'a> {
-    pub(crate) const fn new(
+    /// Goes on where earlier calls stopped: what they attempted and nobody has read back is read back by this one.
+    pub(crate) async fn resume(
         ports: &'a Ports,
         invocation: &'a Invocation,
         id: RunId,
         site: SiteLabel,
         right: Right,
         stage: String,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, Failure> {
+        let pages = ports.ledger_of(&id, &stage).await?;
+        let here = pages.into_iter().filter(|page| page.site == site);
+        let acted = unread(here.flat_map(|page| page.entries));
+        Ok(Self {
             ports,
             invocation,
             id,
             site,
             right,
             stage,
-            acted: BTreeMap::new(),
+            acted,
             refused: BTreeSet::new(),
             told: BTreeSet::new(),
-        }
+        })
     }
 
     /// Whether it may still act. Asked before each batch.
@@ -169,7 +174,8 @@ impl<'a> Effort<'a> {
             .filter(|step| {
                 self.acted
                     .get(&step.subject)
-                    .is_none_or(|acted| acted.tried.elapsed() >= repeat_after)
+                    .and_then(|acted| acted.tried)
+                    .is_none_or(|tried| tried.elapsed() >= repeat_after)
             })
             .collect();
         for batch in due.chunks(BATCH) {
@@ -197,7 +203,7 @@ impl<'a> Effort<'a> {
             let before = self.acted.get(&step.subject).map_or(0, |a| a.attempts);
             let acted = Acted {
                 at,
-                tried: Instant::now(),
+                tried: Some(Instant::now()),
                 attempts: before.saturating_add(1),
             };
             self.acted.insert(step.subject.clone(), acted);
@@ -218,4 +224,29 @@ impl<'a> Effort<'a> {
             .add_to_ledger(&self.id, self.site, &self.stage, request, entries)
             .await
     }
+}
+
+/// What was attempted and never read back, by lines in the order in which they were written.
+fn unread(entries: impl Iterator<Item = ReadEntry>) -> BTreeMap<Subject, Acted> {
+    let mut acted = BTreeMap::new();
+    for entry in entries {
+        let Some(subject) = entry.subject else {
+            continue;
+        };
+        match entry.status.as_str() {
+            "Verified" => {
+                acted.remove(&subject);
+            }
+            "Attempted" => {
+                let last = Acted {
+                    at: entry.at,
+                    tried: None,
+                    attempts: entry.attempts,
+                };
+                acted.insert(subject, last);
+            }
+            _ => {}
+        }
+    }
+    acted
 }

@@ -77,7 +77,7 @@ pub(crate) async fn one(
     let right = Right::Run(event.token.clone());
     let name = event.phase.to_string();
     let mut activation = Activation {
-        effort: Effort::new(ports, invocation, run.run.clone(), run.target, right, name),
+        effort: Effort::resume(ports, invocation, run.run.clone(), run.target, right, name).await?,
         plan,
         phase: event.phase,
         run: &run,

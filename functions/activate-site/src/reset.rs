@@ -144,7 +144,7 @@ async fn pass(
 ) -> Result<End, Failure> {
     let (id, site) = (order.id.clone(), order.site);
     let stage = "Reset".to_owned();
-    let mut effort = Effort::new(ports, invocation, id, site, Right::Order, stage);
+    let mut effort = Effort::resume(ports, invocation, id, site, Right::Order, stage).await?;
     effort.require_right().await?;
     let record = ports.baseline(&order.record).await?.inventory;
     let workspace = connect(ports, plan, site, Role::Operator, Purpose::Run).await?;

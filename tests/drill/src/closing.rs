@@ -103,7 +103,7 @@ impl Drill<'_> {
                 outcome.as_str()
             ));
         }
-        let path = self.save_report(run, report.as_ref()).await?;
+        let path = self.save_report(run, report.as_ref(), "report").await?;
         Ok(Summary {
             scenario: self.options.scenario.name(),
             outcome,
@@ -228,18 +228,19 @@ impl Drill<'_> {
         &self,
         run: &str,
         report: Option<&Report>,
+        name: &str,
     ) -> Result<Option<PathBuf>, DrillError> {
         let Some(report) = report else {
             return Ok(None);
         };
-        let path: &Path = &self.options.out.join("report.json");
+        let path: &Path = &self.options.out.join(format!("{name}.json"));
         let text = serde_json::to_vec_pretty(report).unwrap_or_default();
         std::fs::write(path, text).map_err(DrillError::file(path))?;
         self.fits_its_schema(path)?;
         use aws::store::Store;
         let key = aws::keys::of_run(&recovery::site::RunId::new(run), "report.html");
         if let Some(page) = self.world.store().get(&key).await? {
-            let path: &Path = &self.options.out.join("report.html");
+            let path: &Path = &self.options.out.join(format!("{name}.html"));
             std::fs::write(path, page.bytes).map_err(DrillError::file(path))?;
         }
         Ok(Some(path.to_owned()))

@@ -119,6 +119,9 @@ impl Summary {
                     second.reason
                 ),
             );
+            if let Some(path) = &second.report {
+                row("its report", path.display().to_string());
+            }
         }
         for (title, list) in [
             ("broken promises", &self.violations),

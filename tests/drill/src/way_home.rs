@@ -52,7 +52,9 @@ impl Drill<'_> {
             .world
             .read(&aws::keys::of_run(&id, "report.json"))
             .await?;
-        let path = self.save_report(HOME, report.as_ref()).await?;
+        let path = self
+            .save_report(HOME, report.as_ref(), "report-home")
+            .await?;
         let outcome = report.as_ref().map_or(Outcome::Failed, |r| r.outcome);
         let reason = report
             .as_ref()

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drill::live;
 use drill::way_back::differences;
+use recovery::site::RunId;
 use serde_json::{Value, json};
 
+use crate::site::RESET;
 use crate::{Site, Trouble};
 
 /// What holds at every moment while a fence stands, whatever went wrong. `kept`: the ledger as it was a pass ago.
@@ -38,7 +40,27 @@ pub async fn once_restored(site: &Site, before: &Value) -> Result<Vec<String>, T
     let mut found = differences(before, &now);
     found.extend(woken(&site.record().await?, before));
     found.extend(second_continuous_runs(&now));
+    found.extend(never_read_back(site).await?);
     Ok(found)
+}
+
+/// What a restore attempted and nobody read back, not even the pass that found everything as it was to be: a report would
+/// call it not verified for ever.
+async fn never_read_back(site: &Site) -> Result<Vec<String>, Trouble> {
+    let mut last = BTreeMap::new();
+    for page in site.ports.ledger(&RunId::new(RESET)).await? {
+        for entry in page.entries {
+            if let Some(subject) = entry.subject {
+                last.insert(subject, entry.status);
+            }
+        }
+    }
+    let open = last
+        .into_iter()
+        .filter(|(_, status)| status != "Verified" && status != "Listed");
+    Ok(open
+        .map(|(subject, status)| format!("the restore ended with {subject:?} {status}"))
+        .collect())
 }
 
 /// No document of a ledger is ever lost or changed.

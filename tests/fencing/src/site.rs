@@ -30,6 +30,8 @@ use crate::Trouble;
 
 /// The site of these tests.
 pub const SITE: SiteLabel = SiteLabel::Primary;
+/// The order to reset.
+pub(crate) const RESET: &str = "reset-1";
 const WORKSPACE: u64 = 1_000_000_000_000_001;
 const PLAN: &str = include_str!("../../../infra/plan.example.json");
 
@@ -290,7 +292,7 @@ impl Site {
     /// What the store said.
     pub async fn order_reset(&self, record: &ContentDigest) -> Result<(), Failure> {
         let order = Reset {
-            id: RunId::new("reset-1"),
+            id: RunId::new(RESET),
             site: SITE,
             record: record.clone(),
             who: "test".to_owned(),
