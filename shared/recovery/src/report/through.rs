@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inventory::Subject;
 use crate::ledger::ReadPage;
-use crate::run::{RunDocument, Stage};
+use crate::run::{Mode, RunDocument, Stage};
 use crate::state::Fence;
 
 /// The most that are named.
@@ -18,7 +18,7 @@ const MOST_NAMED: usize = 50;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GotThrough {
-    /// Since when the fence stands; `null` if none does.
+    /// Since when the fence stands, or stood until a switchover made the site a standby; `null` if there was none.
     pub fenced_since: Option<Timestamp>,
     /// When the old site was first seen quiet; `null`: not until this report, so nobody knows yet what ran there.
     pub seen_quiet_at: Option<Timestamp>,
@@ -53,9 +53,18 @@ impl GotThrough {
             .filter(|(_, seen)| held.is_some_and(|held| *seen > held))
             .map(|(subject, _)| subject)
             .collect();
+        // A switchover goes on only when its fence is verified, and lifts it in the end.
+        let lifted = run
+            .stages
+            .iter()
+            .find(|s| run.mode == Mode::Switchover && s.stage == Stage::Fence)
+            .filter(|_| held.is_some());
         Self {
-            fenced_since: fence.map(|f| f.since),
-            seen_quiet_at: fence.and_then(|f| f.verified_at),
+            fenced_since: fence.map(|f| f.since).or(lifted.map(|s| s.started_at)),
+            seen_quiet_at: match fence {
+                Some(fence) => fence.verified_at,
+                None => lifted.and(held),
+            },
             runs: through.len(),
             first: through.into_iter().take(MOST_NAMED).cloned().collect(),
         }
@@ -65,7 +74,7 @@ impl GotThrough {
     #[must_use]
     pub fn in_words(&self) -> String {
         match (self.fenced_since, self.seen_quiet_at, self.runs) {
-            (None, _, 0) => "no fence stands".to_owned(),
+            (None, _, 0) => "there was no fence".to_owned(),
             (Some(_), None, 0) => {
                 "not known yet: the old site has not been seen quiet; the standing fence goes on looking".to_owned()
             }
