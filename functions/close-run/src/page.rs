@@ -237,13 +237,13 @@ fn got_through(report: &Report) -> (String, &'static str, &'static str) {
 fn quiet(report: &Report) -> String {
     let through = &report.got_through;
     match (through.fenced_since, through.seen_quiet_at) {
-        (None, _) => "No fence stands on it.".to_owned(),
+        (None, _) => "There was no fence on it.".to_owned(),
         (Some(since), None) => format!(
             "It has been fenced since {} and has not been seen quiet: what ran there meanwhile is not known yet. The fence is watched each minute, and its ledger goes on.",
             moment(&since)
         ),
         (Some(since), Some(seen)) => format!(
-            "It has been fenced since {} and was first seen quiet at {}.",
+            "It was fenced at {} and first seen quiet at {}.",
             moment(&since),
             moment(&seen)
         ),
