@@ -1,6 +1,8 @@
-//! The tasks of this repository: `cargo xtask test`, `lint`, `schema`, `plan-check`.
+//! The tasks of this repository: `cargo xtask test`, `lint`, `cost`, `permissions`, `schema`, `plan-check`.
 
+mod cost;
 mod lint;
+mod permissions;
 mod plan;
 mod root;
 mod schema;
@@ -38,6 +40,10 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Prints what one plan costs a month
+    Cost,
+    /// Prints which statement of which role a drill needs, from the records that drills leave
+    Permissions,
     /// Reads a plan and prints OK or every problem with its path
     PlanCheck {
         /// The plan
@@ -51,6 +57,8 @@ fn main() -> ExitCode {
         Task::Lint => lint::run(),
         Task::Schema { check: true } => schema::check_all(),
         Task::Schema { check: false } => schema::write(),
+        Task::Cost => cost::run(),
+        Task::Permissions => permissions::run(),
         Task::PlanCheck { file } => plan::check(&file),
     };
     match result {

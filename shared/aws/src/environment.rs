@@ -7,6 +7,7 @@ use recovery::site::{PlanName, Region};
 use std::time::Duration;
 
 use crate::Failure;
+use crate::metrics::Detail;
 
 /// No AWS call of a function waits longer than this for one attempt; a region that is down must not stop a run.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -38,6 +39,8 @@ pub struct Environment {
     pub page_url: Option<String>,
     /// `HARD_FENCE_POLICY_ARN`: only shutdown-site has it, and only if the stack has a hard fence.
     pub hard_fence_policy: Option<String>,
+    /// `METRICS_DETAIL`: `alarms`, or everything.
+    pub metrics_detail: Detail,
 }
 
 impl Environment {
@@ -68,6 +71,10 @@ impl Environment {
             users_topic: required("USERS_TOPIC_ARN")?,
             state_machine: variable("STATE_MACHINE_ARN").filter(|arn| !arn.is_empty()),
             page_url: variable("APPROVAL_PAGE_URL").filter(|url| !url.is_empty()),
+            metrics_detail: match variable("METRICS_DETAIL").as_deref() {
+                Some("alarms") => Detail::Alarms,
+                _ => Detail::All,
+            },
             hard_fence_policy: variable("HARD_FENCE_POLICY_ARN").filter(|arn| !arn.is_empty()),
         })
     }

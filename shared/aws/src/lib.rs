@@ -12,6 +12,7 @@ pub mod failure;
 mod fence_news;
 pub mod fences;
 pub mod http;
+pub mod identity;
 pub mod keys;
 pub mod losses;
 pub mod metrics;

@@ -40,12 +40,36 @@ pub fn line(
     Value::Object(object).to_string()
 }
 
+/// Metrics that alarms of the templates watch.
+const WATCHED: [&str; 5] = [
+    "ActiveSiteActionable",
+    "ActiveSiteHealthy",
+    "ControlRegionStale",
+    "IsolatedVantages",
+    "StaleVantages",
+];
+
+/// Which lines CloudWatch makes metrics of: each costs, and a plan with many probes has hundreds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Those that alarms watch; all others are logged as plain lines, which Logs Insights can query.
+    Alarms,
+    /// All.
+    #[default]
+    All,
+}
+
+impl Detail {
+    fn keeps(self, metrics: &[(&str, f64, &str)]) -> bool {
+        self == Self::All || metrics.iter().any(|(name, _, _)| WATCHED.contains(name))
+    }
+}
+
 /// Where the lines go.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub enum Metrics {
     /// Standard output, from where Lambda's log group extracts the metrics.
-    #[default]
-    Output,
+    Output(Detail),
     /// Memory, for tests.
     Memory(Arc<Mutex<Vec<String>>>),
 }
@@ -60,7 +84,8 @@ impl Metrics {
         now: Timestamp,
     ) {
         match self {
-            Self::Output => emit(plan, dimensions, metrics, now),
+            Self::Output(detail) if detail.keeps(metrics) => emit(plan, dimensions, metrics, now),
+            Self::Output(_) => println!("{}", plain(plan, dimensions, metrics)),
             Self::Memory(lines) => lines
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -72,10 +97,20 @@ impl Metrics {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         match self {
-            Self::Output => Vec::new(),
+            Self::Output(_) => Vec::new(),
             Self::Memory(lines) => lines.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
+}
+
+/// The same values without the part that CloudWatch makes metrics of.
+fn plain(plan: &PlanName, dimensions: &[(&str, &str)], metrics: &[(&str, f64, &str)]) -> String {
+    let mut line = Map::from_iter([("Plan".to_owned(), plan.as_str().into())]);
+    let places = dimensions.iter();
+    line.extend(places.map(|(name, value)| ((*name).to_owned(), (*value).into())));
+    let values = metrics.iter();
+    line.extend(values.map(|(name, value, _)| ((*name).to_owned(), (*value).into())));
+    Value::Object(line).to_string()
 }
 
 /// Prints the line. Lambda's log group extracts the metrics.
@@ -91,6 +126,22 @@ pub fn emit(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_alarms_watch_becomes_a_metric_unless_all_is_asked_for() {
+        let (watched, other) = (
+            [("StaleVantages", 0.0, "Count")],
+            [("Latency", 3.0, "Milliseconds")],
+        );
+        assert!(Detail::Alarms.keeps(&watched) && !Detail::Alarms.keeps(&other));
+        assert!(Detail::All.keeps(&watched) && Detail::All.keeps(&other));
+        let text = plain(&PlanName::new("p"), &[("Site", "primary")], &other);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            value,
+            json!({"Plan": "p", "Site": "primary", "Latency": 3.0})
+        );
+    }
 
     #[test]
     fn the_line_is_what_cloudwatch_extracts() {

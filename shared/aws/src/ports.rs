@@ -9,6 +9,7 @@ use recovery::site::{PlanName, Region};
 use crate::Failure;
 use crate::environment::{Environment, sdk_config};
 use crate::events::{EventBridge, Events, MemoryEvents};
+use crate::identity::{IdentityTokens, MemoryIdentity, StsIdentity};
 use crate::metrics::Metrics;
 use crate::notices::{MemoryNotices, Notices, SnsNotices};
 use crate::parameters::{MemoryParameters, Parameters, SsmParameters};
@@ -33,6 +34,8 @@ pub struct Ports {
     pub parameters: Arc<dyn Parameters>,
     /// SNS.
     pub notices: Arc<dyn Notices>,
+    /// Who this function is.
+    pub identity: Arc<dyn IdentityTokens>,
     /// EventBridge.
     pub events: Arc<dyn Events>,
     /// Where metrics go.
@@ -68,8 +71,9 @@ impl Ports {
                 environment.notices_topic.clone(),
                 environment.escalation_topic.clone(),
             )),
+            identity: Arc::new(StsIdentity::new(aws_sdk_sts::Client::new(&config))),
             events: Arc::new(EventBridge::new(aws_sdk_eventbridge::Client::new(&config))),
-            metrics: Metrics::Output,
+            metrics: Metrics::Output(environment.metrics_detail),
             clock: Arc::new(Timestamp::now),
             random: Arc::new(os_random),
             page_url: environment.page_url.clone(),
@@ -96,6 +100,7 @@ impl Ports {
             store: Arc::new(store.clone()),
             parameters: Arc::new(parameters.clone()),
             notices: Arc::new(notices.clone()),
+            identity: Arc::new(MemoryIdentity::default()),
             events: Arc::new(MemoryEvents::default()),
             metrics: Metrics::Memory(Arc::default()),
             clock,

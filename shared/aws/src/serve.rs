@@ -9,6 +9,7 @@ use recovery::failure::FailureName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::{Instrument as _, Span};
 
 use crate::Failure;
 
@@ -67,9 +68,10 @@ where
             request_id: context.request_id.clone(),
             stop_at: stop_at(context.deadline()),
         };
+        let span = span(&event.payload, &context.request_id);
         let parsed = parse::<E>(event.payload);
         let handler = &handler;
-        async move {
+        let invocation = async move {
             let result = match parsed {
                 // Boxed: within the runtime's own futures a handler is nested deeper than the compiler lays out.
                 Ok(event) => {
@@ -81,9 +83,25 @@ where
                 tracing::error!(name = %failure.name, message = %failure.message, "failed");
             }
             result
-        }
+        };
+        invocation.instrument(span)
     }))
     .await
+}
+
+/// What every log line of an invocation carries. The run's id is the incident's, and names its folder and its report: one id from the
+/// first signal to the last line.
+fn span(event: &Value, request_id: &str) -> Span {
+    let field = |name: &str| event.get(name).and_then(Value::as_str);
+    tracing::info_span!(
+        "invocation",
+        request_id,
+        run = field("run"),
+        phase = field("phase"),
+        site = field("site"),
+        act = field("act"),
+        by = field("by"),
+    )
 }
 
 /// A short function keeps half of its time; a long one the usual margin.

@@ -16,9 +16,9 @@ use crate::limits::Class;
 use crate::refusal::refused;
 use crate::repeat::{Repeat, is_rate_limited, may_repeat, wait};
 use crate::request::{Method, Request};
-use crate::secret::{Credential, Secret};
+use crate::secret::{Credential, IdentitySource, Secret};
 use crate::settings::{Connections, Retries};
-use crate::token::{self, Token};
+use crate::token::{self, Proof, Token};
 use crate::transport::{self, Answer};
 use crate::workspace::Workspace;
 
@@ -29,6 +29,10 @@ const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
     .with_min_delay(Duration::from_millis(200))
     .with_max_delay(Duration::from_secs(10))
     .without_max_times();
+
+/// How long the issuer of identity tokens is waited for at most, and never longer than half of the time that is left: the
+/// client secret needs some, too. STS answers within a second or not at all.
+const ISSUER_PATIENCE: Duration = Duration::from_secs(3);
 
 /// A failed attempt.
 struct Failure {
@@ -88,10 +92,22 @@ impl Workspace {
         what: &'static str,
         read: impl FnOnce(Object) -> Option<T>,
     ) -> Result<T, Error> {
+        self.map_sized(request, what, |object, _| read(object))
+            .await
+    }
+
+    /// The same; `read` is told the size of the answer in bytes, too.
+    pub(crate) async fn map_sized<T>(
+        &self,
+        request: Request,
+        what: &'static str,
+        read: impl FnOnce(Object, usize) -> Option<T>,
+    ) -> Result<T, Error> {
         let answer = self.call(&request).await?;
+        let size = answer.body.len();
         match serde_json::from_slice(&answer.body) {
             Ok(Value::Object(object)) => {
-                read(object).ok_or_else(|| self.unexpected(&request, &answer, what))
+                read(object, size).ok_or_else(|| self.unexpected(&request, &answer, what))
             }
             Ok(_) => Err(self.unexpected(&request, &answer, "it is not a json object")),
             Err(_) => Err(self.unexpected(&request, &answer, "it is not json")),
@@ -162,6 +178,7 @@ impl Workspace {
                 *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure.error.clone());
             })
             .await;
+        self.tell(request, result.as_ref().err().map(|failure| &failure.error));
         result.map_err(|failure| {
             let last = if failure.too_late {
                 last.into_inner().unwrap_or_else(PoisonError::into_inner)
@@ -178,6 +195,19 @@ impl Workspace {
         })
     }
 
+    /// Every change is in the log, with what it was done to; reads are not.
+    fn tell(&self, request: &Request, error: Option<&Error>) {
+        if request.operation.method == Method::Get {
+            return;
+        }
+        let host = self.settings().url.host();
+        let (operation, object) = (request.operation.name, request.object.as_str());
+        match error {
+            None => tracing::info!(operation, object, host, "done"),
+            Some(error) => tracing::info!(operation, object, host, %error, "not done"),
+        }
+    }
+
     /// One attempt, or two if the platform no longer takes the token.
     async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Answer, Failure> {
         let token = self.token(deadline).await?;
@@ -185,7 +215,7 @@ impl Workspace {
             Err(Failure {
                 error: Error::Unauthenticated { .. },
                 ..
-            }) if matches!(self.settings().credential, Credential::ClientSecret { .. }) => {
+            }) if !matches!(self.settings().credential, Credential::Token(_)) => {
                 self.tokens().reject(token.generation);
                 let token = self.token(deadline).await?;
                 self.send(request, &token, deadline).await
@@ -317,22 +347,67 @@ impl Workspace {
 
     /// One attempt to fetch a new token.
     async fn fetch_token(&self, deadline: Instant) -> Result<token::Fetched, Error> {
-        let settings = self.settings();
-        let target = self.sign_in_target();
-        let (client_id, client_secret) = match &settings.credential {
+        match &self.settings().credential {
+            Credential::Token(token) => Ok(token::Fetched::personal(token)),
             Credential::ClientSecret {
                 client_id,
                 client_secret,
-            } => (client_id, client_secret),
-            Credential::Token(token) => return Ok(token::Fetched::personal(token)),
-        };
+            } => {
+                let proof = Proof::ClientSecret(client_secret);
+                self.exchange_token(client_id, proof, deadline).await
+            }
+            Credential::Federated {
+                client_id,
+                identity,
+                fallback,
+            } => {
+                let federated = self.federated(client_id, identity, deadline).await;
+                match (federated, fallback) {
+                    (Err(error), Some(secret)) if takes_over(&error) => {
+                        tracing::warn!(%error, "this function's own identity does not open the workspace; the client secret takes over");
+                        let proof = Proof::ClientSecret(secret);
+                        self.exchange_token(client_id, proof, deadline).await
+                    }
+                    (result, _) => result,
+                }
+            }
+        }
+    }
+
+    /// A token for the identity that AWS vouches for.
+    async fn federated(
+        &self,
+        client_id: &str,
+        identity: &IdentitySource,
+        deadline: Instant,
+    ) -> Result<token::Fetched, Error> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let issued = tokio::time::timeout(ISSUER_PATIENCE.min(left / 2), identity.issue())
+            .await
+            .unwrap_or_else(|_elapsed| Err("the issuer did not answer in time".to_owned()));
+        let token = issued.map_err(|detail| Error::IdentityUnavailable {
+            target: self.sign_in_target(),
+            detail,
+        })?;
+        self.exchange_token(client_id, Proof::Identity(&token), deadline)
+            .await
+    }
+
+    /// Asks the workspace's token endpoint once.
+    async fn exchange_token(
+        &self,
+        client_id: &str,
+        proof: Proof<'_>,
+        deadline: Instant,
+    ) -> Result<token::Fetched, Error> {
+        let target = self.sign_in_target();
         let time = self.turn(Class::Token, deadline, &target).await?;
         let asked_at = Instant::now();
-        let request = token::request(self.http(), &settings.url, client_id, client_secret);
+        let request = token::request(self.http(), &self.settings().url, client_id, proof);
         let result = self
             .exchange(request, time, &target)
             .await
-            .and_then(|answer| token::read(&answer, asked_at, client_secret, target));
+            .and_then(|answer| token::read(&answer, asked_at, proof, target));
         if let Err(error) = &result {
             self.slow_down(Class::Token, asked_at, error);
         }
@@ -341,12 +416,17 @@ impl Workspace {
 
     /// Texts that must not appear in an error.
     fn secrets(&self) -> Vec<Secret> {
-        let own = match &self.settings().credential {
-            Credential::Token(token) => token,
-            Credential::ClientSecret { client_secret, .. } => client_secret,
-        };
-        std::iter::once(own.clone())
+        let own = self.settings().credential.secrets();
+        own.cloned()
+            .into_iter()
             .chain(self.tokens().secrets())
             .collect()
     }
+}
+
+/// Whether a client secret can help: there was no identity token, or the workspace answered and would not take it (it may not
+/// reach the issuer's keys). A workspace that does not answer at all will not answer to a secret either.
+fn takes_over(error: &Error) -> bool {
+    matches!(error, Error::IdentityUnavailable { .. })
+        || (error.refusal().is_some() && !is_rate_limited(error))
 }

@@ -36,6 +36,7 @@ pub enum Cause {
     EndlessPaging,
     WrongWorkspace,
     DeadlineExceeded,
+    IdentityUnavailable,
 }
 
 impl Cause {
@@ -67,6 +68,7 @@ impl Cause {
             Self::EndlessPaging => "EndlessPaging",
             Self::WrongWorkspace => "WrongWorkspace",
             Self::DeadlineExceeded => "DeadlineExceeded",
+            Self::IdentityUnavailable => "IdentityUnavailable",
         }
     }
 }

@@ -277,6 +277,16 @@ pub enum Error {
         /// The error of the last attempt; `None` if the time passed before a first one (waiting for the rate limit).
         last: Option<Box<Error>>,
     },
+    /// There was no token that says who we are, and no client secret to take over. The workspace was not asked.
+    #[error(
+        "{target}: no identity token ({detail}); enable outbound web identity federation in this account, or put a client_secret beside the client_id"
+    )]
+    IdentityUnavailable {
+        /// What was asked of whom.
+        target: Box<Target>,
+        /// What the issuer says.
+        detail: String,
+    },
 }
 
 fn found_text(found: Option<WorkspaceId>) -> String {
@@ -321,6 +331,7 @@ impl Error {
             Self::EndlessPaging { .. } => Cause::EndlessPaging,
             Self::WrongWorkspace { .. } => Cause::WrongWorkspace,
             Self::DeadlineExceeded { .. } => Cause::DeadlineExceeded,
+            Self::IdentityUnavailable { .. } => Cause::IdentityUnavailable,
         }
     }
 
@@ -354,6 +365,7 @@ impl Error {
             | Self::ConnectionReset { .. }
             | Self::ConnectionFailed { .. }
             | Self::NameNotFound { .. }
+            | Self::IdentityUnavailable { .. }
             | Self::Throttled { .. }
             | Self::Http5xx { .. } => true,
             Self::InvalidState { refusal, .. } => refusal.message.contains("state Terminating"),

@@ -49,7 +49,7 @@ pub use limits::Documented;
 pub use permissions::ObjectType;
 pub use pools::EDITABLE_POOL_FIELDS;
 pub use runs::RunsFilter;
-pub use secret::{Credential, Secret};
+pub use secret::{Credential, IdentitySource, Secret};
 pub use settings::{Connections, RateShare, Retries, Settings, Timeouts};
 pub use statements::{Statement, StatementError, StatementResult, StatementState};
 pub use url::WorkspaceUrl;

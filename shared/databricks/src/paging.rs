@@ -14,10 +14,14 @@ const PAGE_LIMIT: usize = 10_000;
 /// The most objects kept of one listing: bounds the memory.
 const OBJECT_LIMIT: usize = 1_000_000;
 
+/// The most bytes of one listing, which its objects keep: 12,000 jobs, the most that a workspace holds, with 10 KiB each.
+const BYTE_LIMIT: usize = 128 * 1024 * 1024;
+
 /// Watches over one listing.
 struct Guard {
     tokens: HashSet<String>,
     pages: usize,
+    bytes: usize,
     page_limit: usize,
     object_limit: usize,
 }
@@ -27,6 +31,7 @@ impl Guard {
         Self {
             tokens: HashSet::new(),
             pages: 0,
+            bytes: 0,
             page_limit,
             object_limit,
         }
@@ -35,6 +40,9 @@ impl Guard {
     /// Takes note of a page: the token of the next one, `None` at the end, or why the listing is taken as endless.
     fn page(&mut self, page: &Object, objects: usize) -> Result<Option<String>, &'static str> {
         self.pages += 1;
+        if self.bytes > BYTE_LIMIT {
+            return Err("too many bytes");
+        }
         if objects > self.object_limit {
             return Err("too many objects");
         }
@@ -78,16 +86,23 @@ impl Workspace {
         let mut next = request.clone();
         loop {
             let mut page = self
-                .map(next, "its list is not a list of objects", |mut page| {
-                    let objects: Option<Vec<Object>> = match page.remove(items) {
-                        None | Some(Value::Null) => Some(Vec::new()),
-                        Some(Value::Array(values)) => values.into_iter().map(into_object).collect(),
-                        Some(_) => None,
-                    };
-                    objects.map(|objects| (page, objects))
-                })
+                .map_sized(
+                    next,
+                    "its list is not a list of objects",
+                    |mut page, size| {
+                        let objects: Option<Vec<Object>> = match page.remove(items) {
+                            None | Some(Value::Null) => Some(Vec::new()),
+                            Some(Value::Array(values)) => {
+                                values.into_iter().map(into_object).collect()
+                            }
+                            Some(_) => None,
+                        };
+                        objects.map(|objects| (page, objects, size))
+                    },
+                )
                 .await?;
             all.append(&mut page.1);
+            guard.bytes += page.2;
             match self.guarded(&mut guard, &page.0, &request, all.len())? {
                 Some(token) if guard.pages < pages => {
                     next = request.clone().query("page_token", &token);

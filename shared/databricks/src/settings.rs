@@ -147,6 +147,11 @@ impl Settings {
                 client_id,
                 client_secret,
             } => fit(client_id) && fit(client_secret.expose()),
+            Credential::Federated {
+                client_id,
+                fallback,
+                ..
+            } => fit(client_id) && fallback.as_ref().is_none_or(|secret| fit(secret.expose())),
         };
         if !fits {
             return Err(Error::InvalidInput {

@@ -190,32 +190,63 @@ impl Fetched {
     }
 }
 
-/// Asks `POST /oidc/v1/token` for a token (databricks-sdk-py 0.156.0, `credentials_provider.py`, `oauth.py`).
+/// What is shown to the token endpoint.
+#[derive(Clone, Copy)]
+pub(crate) enum Proof<'a> {
+    /// The service principal's own secret.
+    ClientSecret(&'a Secret),
+    /// A token of an issuer that the service principal's federation policy trusts.
+    Identity(&'a Secret),
+}
+
+impl Proof<'_> {
+    /// What must not be repeated.
+    pub(crate) const fn secret(&self) -> &Secret {
+        match self {
+            Self::ClientSecret(secret) | Self::Identity(secret) => secret,
+        }
+    }
+}
+
+/// Asks `POST /oidc/v1/token` for a token (databricks-sdk-py 0.156.0, `credentials_provider.py`, `oauth.py`, `oidc.py`).
 pub(crate) fn request(
     http: &Client,
     url: &WorkspaceUrl,
     client_id: &str,
-    client_secret: &Secret,
+    proof: Proof<'_>,
 ) -> RequestBuilder {
     let mut address = url.to_url();
     address.set_path("/oidc/v1/token");
-    http.post(address)
-        .basic_auth(client_id, Some(client_secret.expose()))
-        .form(&[("grant_type", "client_credentials"), ("scope", "all-apis")])
+    let request = http.post(address);
+    match proof {
+        Proof::ClientSecret(secret) => request
+            .basic_auth(client_id, Some(secret.expose()))
+            .form(&[("grant_type", "client_credentials"), ("scope", "all-apis")]),
+        Proof::Identity(token) => request.form(&[
+            (
+                "grant_type",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ),
+            ("subject_token", token.expose()),
+            ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
+            ("client_id", client_id),
+            ("scope", "all-apis"),
+        ]),
+    }
 }
 
 /// Reads the token that was asked for.
 pub(crate) fn read(
     answer: &Answer,
     asked_at: Instant,
-    client_secret: &Secret,
+    proof: Proof<'_>,
     target: Box<Target>,
 ) -> Result<Fetched, Error> {
     if !(200..300).contains(&answer.status) {
         return Err(token_refused(
             answer,
             target,
-            std::slice::from_ref(client_secret),
+            std::slice::from_ref(proof.secret()),
         ));
     }
     // Parts of this answer are secret, so nothing of it is shown.

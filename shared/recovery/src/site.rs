@@ -79,7 +79,7 @@ macro_rules! text_newtype {
 }
 
 text_newtype! {
-    /// The name of a plan: 1 to 40 of `a-z`, `0-9` and `-`. It is part of every parameter path.
+    /// The name of a plan: 1 to 21 of `a-z`, `0-9` and `-`. It is part of every parameter path and of the bucket's name.
     PlanName
 }
 text_newtype! {

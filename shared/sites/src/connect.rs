@@ -1,11 +1,12 @@
 //! From a label to a client: the URL and the credential live in SSM of the control region, and nowhere else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws::{Failure, Ports, keys};
 use databricks::{
-    Connections, Credential, RateShare, Retries, Secret, Settings, Timeouts, Workspace,
-    WorkspaceUrl,
+    Connections, Credential, IdentitySource, RateShare, Retries, Secret, Settings, Timeouts,
+    Workspace, WorkspaceUrl,
 };
 use recovery::failure::FailureName;
 use recovery::plan::Plan;
@@ -93,13 +94,16 @@ fn faster(timeouts: Timeouts, scale: f64) -> Timeouts {
     }
 }
 
-/// The credential parameter: `{"client_id", "client_secret"}`, or `{"token"}` for a workspace of the local drill.
+/// The credential parameter: `{"client_id"}` of a service principal that has a federation policy for this function's role; with
+/// `client_secret` beside it that takes over when federation fails, and with `"federation": false` it is the only way.
+/// `{"token"}` alone is for a workspace of the local drill.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CredentialDocument {
     client_id: Option<String>,
     client_secret: Option<Secret>,
     token: Option<Secret>,
+    federation: Option<bool>,
 }
 
 /// The URL of a site's workspace, from the control region.
@@ -216,19 +220,45 @@ async fn credential(ports: &Ports, site: SiteLabel, role: Role) -> Result<Creden
         .get(&ports.region, &name)
         .await?
         .ok_or_else(|| {
-            refuse("is missing; put the service principal's secret there as a SecureString")
+            refuse("is missing; put the service principal's client_id there as a SecureString")
         })?;
     // The parser's own words could quote the secret.
     let document: CredentialDocument = serde_json::from_str(&text)
-        .map_err(|_| refuse("is not JSON of the form {\"client_id\": …, \"client_secret\": …}"))?;
-    match (document.client_id, document.client_secret, document.token) {
-        (Some(client_id), Some(client_secret), None) => Ok(Credential::ClientSecret {
+        .map_err(|_| refuse("is not JSON of the form {\"client_id\": …} or {\"client_id\": …, \"client_secret\": …}"))?;
+    let CredentialDocument {
+        client_id,
+        client_secret,
+        token,
+        federation,
+    } = document;
+    match (client_id, client_secret, token, federation) {
+        (Some(client_id), Some(client_secret), None, Some(false)) => Ok(Credential::ClientSecret {
             client_id,
             client_secret,
         }),
-        (None, None, Some(token)) => Ok(Credential::Token(token)),
+        (Some(client_id), fallback, None, None | Some(true)) => Ok(Credential::Federated {
+            client_id,
+            identity: identity(ports),
+            fallback,
+        }),
+        (None, None, Some(token), None) => Ok(Credential::Token(token)),
         _ => Err(refuse(
-            "must hold client_id and client_secret, or token alone",
+            "must hold client_id, with a client_secret if federation is false, or token alone",
         )),
     }
+}
+
+/// The issuer of this function's identity tokens, as the client wants it.
+fn identity(ports: &Ports) -> IdentitySource {
+    let tokens = Arc::clone(&ports.identity);
+    IdentitySource::new(move || {
+        let tokens = Arc::clone(&tokens);
+        Box::pin(async move {
+            let token = tokens
+                .token()
+                .await
+                .map_err(|failure| failure.to_string())?;
+            Ok(Secret::new(token))
+        })
+    })
 }

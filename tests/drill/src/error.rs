@@ -20,6 +20,14 @@ pub enum DrillError {
     /// The inventory cannot be rehearsed.
     #[error("{0}")]
     Rehearsal(String),
+    /// A role lacks a permission, and so the drill did not go on.
+    #[error("{error}; refused: {refused}")]
+    Refused {
+        /// Where it ended.
+        error: Box<Self>,
+        /// What was refused.
+        refused: String,
+    },
     /// A file cannot be written or read.
     #[error("{path}: {source}", path = path.display())]
     File {

@@ -11,6 +11,7 @@ pub mod lake;
 pub mod live;
 pub mod page;
 mod people;
+pub mod permissions;
 pub mod plan;
 pub mod planned;
 pub mod planted;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use drill::permissions::StatementName;
 use drill::progress::Progress;
 use drill::{DrillError, Options, Scenario};
 
@@ -29,6 +30,9 @@ struct Arguments {
     /// You approve or decline, in a browser: the drill prints the link of the page and waits.
     #[arg(long)]
     interactive: bool,
+    /// Take a statement away from a role of the stack, as CloseRunFunctionRole/Tells: the drill must then fail.
+    #[arg(long, value_name = "ROLE/STATEMENT")]
+    without: Option<StatementName>,
     /// List the scenarios.
     #[arg(long)]
     list: bool,
@@ -95,6 +99,7 @@ async fn drill(arguments: &Arguments, progress: &Progress) -> Result<drill::Summ
         root,
         binaries,
         interactive: arguments.interactive,
+        without: arguments.without.clone(),
     };
     if options.inventory.is_some() {
         rehearse(&options)?;

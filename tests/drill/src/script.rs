@@ -16,13 +16,14 @@ use recovery::verdict::{Observation, healthy_since};
 use serde_json::{Value, json};
 
 use crate::estate::Estate;
+use crate::permissions::StatementName;
 use crate::plan::{self, CONTROL_REGION, NAME, PRIMARY_REGION};
 use crate::planted::Planted;
 use crate::progress::Progress;
 use crate::secrets::{self, Secret};
 use crate::stages::stage_in_words;
 use crate::world::World;
-use crate::{DrillError, Scenario, Summary, live};
+use crate::{DrillError, Scenario, Summary, live, permissions};
 
 /// What a drill is carried out with.
 pub struct Options {
@@ -38,6 +39,8 @@ pub struct Options {
     pub binaries: PathBuf,
     /// A person decides in a browser, and the drill waits.
     pub interactive: bool,
+    /// A statement that its role has lost: to see what breaks without it.
+    pub without: Option<StatementName>,
 }
 
 /// Carries out a drill.
@@ -65,6 +68,11 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
         &plan,
     )
     .await?;
+    if let Some(statement) = &options.without {
+        let (role, sid) = (&statement.role, &statement.sid);
+        progress.say(&format!("the role {role} has lost its statement {sid}"));
+        world.cloud.remove_statement(role, sid).await?;
+    }
     let mut drill = Drill {
         options,
         progress,
@@ -77,10 +85,14 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
     let result = drill.play().await;
     let saved = world.save_state(&options.out.join("state")).await;
     let leaked = leaked(&world).await;
+    let asked = world.cloud.decisions().await;
     let recordings = world.stop().await;
     progress.end();
-    let mut summary = result?;
+    // Before everything else: a permission that was missing explains the rest.
+    let refused = permissions::judge(options, asked?)?;
+    let mut summary = result.map_err(|error| permissions::explained(error, &refused))?;
     saved?;
+    summary.violations.extend(refused);
     let (secrets, leaked) = leaked?;
     summary.violations.extend(leaked);
     summary

@@ -138,6 +138,7 @@ impl World {
             .await?;
         let ssm = aws_sdk_ssm::Client::new(&self.config);
         self.seed_link_key(&ssm).await?;
+        self.federate().await?;
         let credential =
             json!({"client_id": "sim-client", "client_secret": "sim-secret"}).to_string();
         for (site, workspace) in [
@@ -171,6 +172,23 @@ impl World {
                         ))
                     })?;
             }
+        }
+        Ok(())
+    }
+
+    /// Both workspaces trust the roles of the stack, as docs/deploy.md has it: by the outputs of the stack.
+    async fn federate(&self) -> Result<(), DrillError> {
+        let issuer = self.cloud.issuer().await?;
+        let subjects: Vec<&str> = ["ObserverRoleArns", "OperatorRoleArns"]
+            .iter()
+            .filter_map(|output| self.deployment.outputs.get(*output))
+            .flat_map(|roles| roles.split(' '))
+            .collect();
+        let policies = json!({
+            "issuer": issuer["issuer"], "jwks": issuer["jwks"], "audiences": ["databricks"], "subjects": subjects,
+        });
+        for workspace in [&self.primary, &self.secondary] {
+            workspace.control("federation", &policies).await?;
         }
         Ok(())
     }

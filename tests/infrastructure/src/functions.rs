@@ -51,9 +51,21 @@ pub fn every_function_has_its_crate(
 /// No two functions share a role.
 #[must_use]
 pub fn every_function_has_its_own_role(documents: &Documents) -> Vec<Violation> {
-    each(documents, "needs Policies of its own and no Role", |f| {
-        f.properties.get("Role").is_none() && !items(&f.properties["Policies"]).is_empty()
-    })
+    each(
+        documents,
+        "needs a role of its own, named after it, with policies",
+        |f| {
+            let wanted = format!("{}Role", f.id);
+            attribute(&f.properties["Role"]) == Some((&wanted, "Arn"))
+                && f.properties.get("Policies").is_none()
+                && documents.of_type("AWS::IAM::Role").any(|(id, role)| {
+                    id == wanted
+                        && !items(&role["Policies"]).is_empty()
+                        && role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"]
+                            == json!({"Service": "lambda.amazonaws.com"})
+                })
+        },
+    )
 }
 
 /// Logs end some day, and never fail to begin because nobody made the group.

@@ -1,4 +1,4 @@
-"""boto3 clients of this moto. One for each service and region: boto3's default session is not made for threads."""
+"""boto3 clients of this moto. One for each service, region and caller: boto3's default session is not made for threads."""
 
 import threading
 
@@ -8,7 +8,7 @@ from botocore.config import Config
 ACCOUNT = "123456789012"
 
 _endpoint = ""
-_clients: dict[tuple[str, str], object] = {}
+_clients: dict[tuple[str, str, str], object] = {}
 _lock = threading.Lock()
 
 
@@ -17,15 +17,15 @@ def connect(port: int) -> None:
     _endpoint = f"http://127.0.0.1:{port}"
 
 
-def client(service: str, region: str):
+def client(service: str, region: str, access_key: str = "local"):
     with _lock:
-        found = _clients.get((service, region))
+        found = _clients.get((service, region, access_key))
         if found is None:
             found = boto3.session.Session().client(
                 service,
                 region_name=region,
                 endpoint_url=_endpoint,
-                aws_access_key_id="local",
+                aws_access_key_id=access_key,
                 aws_secret_access_key="local",
                 config=Config(
                     # A task may run for 15 minutes and is never sent twice: that would be two invocations.
@@ -35,7 +35,7 @@ def client(service: str, region: str):
                     s3={"addressing_style": "path"},
                 ),
             )
-            _clients[(service, region)] = found
+            _clients[(service, region, access_key)] = found
         return found
 
 

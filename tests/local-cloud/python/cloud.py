@@ -85,6 +85,7 @@ def application(arguments):
     import access_points
     import functions
     import notices
+    import permissions
     import policies
     import resources
     import step_functions
@@ -96,12 +97,16 @@ def application(arguments):
     step_functions.install()
     import commands
 
-    moto = DomainDispatcherApplication(create_backend_app)
+    aws = DomainDispatcherApplication(create_backend_app)
+
+    def with_access_points(environ, start_response):
+        concerned = access_points.concerns(environ.get("PATH_INFO", ""))
+        return (access_points.answer if concerned else aws)(environ, start_response)
+
+    moto = permissions.guard(with_access_points)
 
     def dispatch(environ, start_response):
         path = environ.get("PATH_INFO", "")
-        if access_points.concerns(path):
-            return access_points.answer(environ, start_response)
         if not path.startswith("/_local-cloud/"):
             return moto(environ, start_response)
         command = path.removeprefix("/_local-cloud/").replace("-", "_")

@@ -5,7 +5,9 @@ import json
 import access_points
 import clients
 import deployment
+import identity
 import notices
+import permissions
 import readback
 from step_functions import plain
 
@@ -19,17 +21,23 @@ def run(command: str, body: dict):
 
 def deploy(template: str, stack: str, parameters: dict, region: str) -> dict:
     transformed = deployment.deploy(template, stack, parameters, region)
-    return readback.read(stack, region, transformed)
+    found = readback.read(stack, region, transformed)
+    permissions.deployed(found["resources"])
+    return found
 
 
-def invoke(function: str, payload, region: str) -> dict:
-    answer = clients.client("lambda", region).invoke(FunctionName=function, Payload=json.dumps(payload).encode())
+def invoke(function: str, payload, region: str, role: str | None = None) -> dict:
+    answer = clients.client("lambda", region, _key(role)).invoke(FunctionName=function, Payload=json.dumps(payload).encode())
     content = answer["Payload"].read()
     return {
         "status": answer["StatusCode"],
         "function_error": answer.get("FunctionError"),
         "payload": json.loads(content) if content else None,
     }
+
+
+def _key(role: str | None) -> str:
+    return permissions.key_of(role) if role else "local"
 
 
 def invoke_event(function: str, payload, region: str) -> dict:
@@ -39,9 +47,9 @@ def invoke_event(function: str, payload, region: str) -> dict:
     return {"status": answer["StatusCode"]}
 
 
-def start_execution(state_machine: str, input, region: str, name: str | None = None) -> dict:  # noqa: A002
+def start_execution(state_machine: str, input, region: str, name: str | None = None, role: str | None = None) -> dict:  # noqa: A002
     arguments = {"name": name} if name else {}
-    answer = clients.client("stepfunctions", region).start_execution(
+    answer = clients.client("stepfunctions", region, _key(role)).start_execution(
         stateMachineArn=state_machine, input=json.dumps(input), **arguments
     )
     return {"arn": answer["executionArn"]}
@@ -83,6 +91,21 @@ def list_executions(state_machine: str, region: str) -> list:
     return [describe_execution(each["executionArn"], region) for each in found]
 
 
+def remove_statement(role: str, sid: str, region: str) -> dict:
+    permissions.remove(role, sid)
+    return {}
+
+
+def decisions(region: str) -> list:
+    return permissions.decisions()
+
+
+def issuer(region: str, enabled: bool | None = None) -> dict:
+    if enabled is not None:
+        identity.enable(enabled)
+    return identity.public()
+
+
 COMMANDS = {
     "deploy": deploy,
     "invoke": invoke,
@@ -92,6 +115,9 @@ COMMANDS = {
     "execution_history": execution_history,
     "stop_execution": stop_execution,
     "list_executions": list_executions,
+    "remove_statement": remove_statement,
+    "decisions": decisions,
+    "issuer": issuer,
     "messages": notices.all_messages,
     "schedules": readback.schedules,
     "rules": readback.rules,

@@ -72,6 +72,7 @@ def _post(function, kind: str, event: str):
         "memory": int(function.memory_size),
         "environment": {key: str(value) for key, value in function.environment_vars.items()},
         "logging": getattr(function, "kept", {}).get("LoggingConfig", {}),
+        "role": function.role,
         "region": function.region,
         "type": kind,
         "event": event,

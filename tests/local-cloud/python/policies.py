@@ -3,6 +3,9 @@
 import re
 from fnmatch import fnmatchcase
 
+import clients
+import permissions
+
 WHO = "aws:PrincipalArn"
 
 
@@ -16,6 +19,9 @@ def caller():
     signed = re.search(r"Credential=([^/,]+)/", request.headers.get("Authorization", ""))
     if signed is None:
         return None
+    role = permissions.role_of_key(signed.group(1))
+    if role is not None:
+        return f"arn:aws:iam::{clients.ACCOUNT}:role/{role}"
     for account in sts_backends.values():
         for backend in account.values():
             session = backend.get_assumed_role_from_access_key(signed.group(1))

@@ -24,8 +24,11 @@ def install() -> None:
     # Every task made its own client from boto3's default session, which is not safe in threads.
     def client_for(region, service, state_credentials=None):
         import clients
+        import permissions
 
-        return clients.client(service, region)
+        # The state machine calls with its own role.
+        role = getattr(state_credentials, "role_arn", None)
+        return clients.client(service, region, permissions.key_of(role) if role else "local")
 
     boto_client.boto_client_for = client_for
     _replace_imported(boto_client_for=client_for)

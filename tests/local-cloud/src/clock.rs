@@ -151,16 +151,14 @@ impl Clock {
         let service = target.split(':').nth(2).unwrap_or_default();
         match service {
             "lambda" => {
-                let arguments =
-                    json!({ "function": target, "payload": input, "region": self.region });
+                let arguments = json!({ "function": target, "payload": input, "role": schedule.role, "region": self.region });
                 self.control
                     .call::<Value>("invoke", &arguments)
                     .await
                     .map(drop)
             }
             "states" => {
-                let arguments =
-                    json!({ "state_machine": target, "input": input, "region": self.region });
+                let arguments = json!({ "state_machine": target, "input": input, "role": schedule.role, "region": self.region });
                 self.control
                     .call::<Value>("start_execution", &arguments)
                     .await

@@ -16,8 +16,8 @@ use crate::process::{self, MotoProcess};
 use crate::proxy::{self, AwsRequest, Proxy};
 use crate::venv::{self, VenvError};
 use crate::{
-    AccessPointRoute, CloudError, CloudOptions, Deployment, Execution, Function, Invocation,
-    PublishedMessage, StateMachine,
+    AccessPointRoute, CloudError, CloudOptions, Decision, Deployment, Execution, Function,
+    Invocation, PublishedMessage, StateMachine,
 };
 
 /// A running local cloud. Call [`LocalCloud::stop`] at the end; dropping it ends every process too, without waiting.
@@ -235,6 +235,42 @@ impl LocalCloud {
     ) -> Result<Vec<AccessPointRoute>, CloudError> {
         self.call("access_point_routes", json!({ "arn": arn }))
             .await
+    }
+
+    /// The issuer of the roles' identity tokens and its public keys: `{"issuer": .., "jwks": ..}`.
+    ///
+    /// # Errors
+    /// When moto does not answer.
+    pub async fn issuer(&self) -> Result<Value, CloudError> {
+        self.call("issuer", json!({})).await
+    }
+
+    /// Turns outbound web identity federation of the account on or off.
+    ///
+    /// # Errors
+    /// When moto does not answer.
+    pub async fn set_issuer(&self, enabled: bool) -> Result<(), CloudError> {
+        self.call::<Value>("issuer", json!({ "enabled": enabled }))
+            .await
+            .map(drop)
+    }
+
+    /// What every role asked of AWS so far, and what allowed it.
+    ///
+    /// # Errors
+    /// When moto does not answer.
+    pub async fn decisions(&self) -> Result<Vec<Decision>, CloudError> {
+        self.call("decisions", json!({})).await
+    }
+
+    /// From now on a statement of a role counts as removed; the role is named by its logical id, the statement by its `Sid`.
+    ///
+    /// # Errors
+    /// When moto does not answer.
+    pub async fn remove_statement(&self, role: &str, sid: &str) -> Result<(), CloudError> {
+        self.call::<Value>("remove_statement", json!({ "role": role, "sid": sid }))
+            .await
+            .map(drop)
     }
 
     /// Every AWS request of a region hangs from now on. What is under way loses its answer.

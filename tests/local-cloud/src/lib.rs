@@ -5,7 +5,8 @@
 //! listens on loopback only.
 //!
 //! Not simulated: the retries of an asynchronous invocation, dead-letter queues (moto accepts them, nothing is sent
-//! there), the evaluation of alarms, IAM, and the retry policies of schedules and rules.
+//! there), the evaluation of alarms, permissions boundaries, and the retry policies of schedules and rules.
+//! Functions, state machine and schedules each call with their own role, whose policies are evaluated.
 
 mod clock;
 mod cloud;
@@ -27,6 +28,7 @@ pub use deployment::{
 pub use error::CloudError;
 pub use harness::InvocationRecord;
 pub use model::{
-    AccessPointRoute, CloudOptions, Execution, ExecutionStatus, Invocation, PublishedMessage,
+    AccessPointRoute, CloudOptions, Decision, Execution, ExecutionStatus, Invocation,
+    PublishedMessage,
 };
 pub use proxy::AwsRequest;

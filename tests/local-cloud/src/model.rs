@@ -32,6 +32,21 @@ pub struct Invocation {
     pub payload: Value,
 }
 
+/// What a role of the stack asked of AWS, and which of its statements allowed it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Decision {
+    /// The role's logical id in the template.
+    pub role: String,
+    /// The action, for example `s3:GetObject`.
+    pub action: String,
+    /// The resource.
+    pub resource: String,
+    /// The `Sid`s of the statements that allowed it; none if it was refused.
+    pub allowed_by: Vec<String>,
+    /// How often it was asked.
+    pub times: u64,
+}
+
 /// Status of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

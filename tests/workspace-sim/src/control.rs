@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::api::auth::Standing;
+use crate::api::federation::Policies;
 use crate::engine::Answer;
 use crate::faults::Rule;
 use crate::server::Shared;
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/__sim/dark", post(dark))
         .route("/__sim/light", post(light))
         .route("/__sim/credentials", post(credentials))
+        .route("/__sim/federation", post(federation))
         .route("/__sim/statements", post(statements))
         .route("/__sim/file-arrival", post(file_arrival))
         .route("/__sim/table-update", post(table_update))
@@ -127,6 +129,16 @@ struct Credentials {
     /// Ends the tokens issued so far, as if their hour were over.
     #[serde(default)]
     expire_tokens: bool,
+}
+
+async fn federation(State(sim): State<Shared>, body: String) -> Response {
+    match read::<Policies>(&body) {
+        Ok(policies) => {
+            sim.access().federation = Some(policies);
+            fine(json!({}))
+        }
+        Err(refused) => *refused,
+    }
 }
 
 async fn credentials(State(sim): State<Shared>, body: String) -> Response {

@@ -35,7 +35,11 @@ impl Entry {
             "query",
             record::query_object(&api::query(request.uri())),
         );
-        json::set(&mut line, "body", record::body_value(body, form));
+        let mut body = record::body_value(body, form);
+        if let Some(token) = body.get_mut("subject_token") {
+            *token = "redacted".into();
+        }
+        json::set(&mut line, "body", body);
         json::set(&mut line, "_at_ms", jiff::Timestamp::now().as_millisecond());
         Self { line }
     }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod federation;
+mod hostile;
 mod pages;
 #[cfg(test)]
 mod repeats;

@@ -75,10 +75,10 @@ impl Plan {
         }
         let name = self.name.as_str();
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if name.is_empty() || name.len() > 40 || !name.chars().all(plain) || name.starts_with('-') {
+        if name.is_empty() || name.len() > 21 || !name.chars().all(plain) || name.starts_with('-') {
             found.add(
                 "name",
-                format!("is {name:?}; allowed are 1 to 40 of a-z, 0-9 and '-', not first"),
+                format!("is {name:?}; allowed are 1 to 21 of a-z, 0-9 and '-', not first"),
             );
         }
         self.check_sites(&mut found);

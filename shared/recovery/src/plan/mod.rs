@@ -52,7 +52,7 @@ pub const PLAN_FORMAT: u32 = 1;
 pub struct Plan {
     /// Always 1 for this format.
     pub format_version: u32,
-    /// 1 to 40 of `a-z`, `0-9` and `-`; the same as the stack's parameter `PlanName`.
+    /// 1 to 21 of `a-z`, `0-9` and `-`; the same as the stack's parameter `PlanName`.
     pub name: PlanName,
     /// Where the stack runs and keeps its state. Never the primary's region; a third region is best.
     pub control_region: Region,

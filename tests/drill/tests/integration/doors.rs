@@ -137,3 +137,119 @@ async fn a_human_act_needs_who_and_why_and_a_hold_blocks_a_start() {
     assert!(state.hold.is_none() && state.lock.is_none());
     world.stop().await;
 }
+
+/// How a function signed in at the primary, in order.
+fn grants(world: &World) -> Vec<String> {
+    let text = std::fs::read_to_string(&world.primary.recording).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["path"] == "/oidc/v1/token" && line["status"] == 200)
+        .map(|line| line["body"]["grant_type"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// One probe of both sites by a new process, which has no token yet; gives how it signed in at the primary.
+async fn probed(world: &World) -> Vec<String> {
+    let before = grants(world).len();
+    let function = "HealthProbeFunction";
+    world.cloud.kill_function(function);
+    let event = json!({"scheduled": true});
+    let answer = world.cloud.invoke(function, &event).await.unwrap();
+    assert_eq!(answer.function_error, None, "{}", answer.payload);
+    world
+        .wait("a sign-in in the recording", 20, || async {
+            Ok((grants(world).len() > before).then_some(()))
+        })
+        .await
+        .unwrap();
+    grants(world).split_off(before)
+}
+
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+#[tokio::test]
+async fn functions_sign_in_by_their_own_role_and_the_secret_takes_over_when_the_issuer_is_gone() {
+    let out = tempfile::tempdir().unwrap();
+    let world = world(out.path()).await;
+    let grants = probed(&world).await;
+    assert!(grants.iter().all(|grant| grant == EXCHANGE), "{grants:?}");
+    world.cloud.set_issuer(false).await.unwrap();
+    let grants = probed(&world).await;
+    let secret = |grant: &String| grant == "client_credentials";
+    assert!(grants.iter().all(secret), "{grants:?}");
+    let text = std::fs::read_to_string(&world.primary.recording).unwrap();
+    assert!(!text.contains("eyJ"), "an identity token was recorded");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_role_that_has_lost_a_statement_is_refused_and_a_drill_would_say_so() {
+    let out = tempfile::tempdir().unwrap();
+    let world = world(out.path()).await;
+    let cloud = &world.cloud;
+    cloud
+        .remove_statement("CaptureBaselineFunctionRole", "KeepsBaselines")
+        .await
+        .unwrap();
+    let answer = cloud
+        .invoke("CaptureBaselineFunction", &json!({"scheduled": true}))
+        .await
+        .unwrap();
+    assert_eq!(
+        answer.payload["errorType"], "AccessDenied",
+        "{}",
+        answer.payload
+    );
+    let decisions = cloud.decisions().await.unwrap();
+    let refused: Vec<&str> = decisions
+        .iter()
+        .filter(|decision| decision.allowed_by.is_empty())
+        .map(|decision| decision.role.as_str())
+        .collect();
+    assert_eq!(refused, ["CaptureBaselineFunctionRole"]);
+    // Nobody else is any worse off, and what the role still has it may still do.
+    assert!(
+        decisions
+            .iter()
+            .any(|d| d.role == refused[0] && d.allowed_by == ["ReadsPlanAndSignals"])
+    );
+    world.stop().await;
+}
+
+/// The workspace takes the identities that its policies name, and no others.
+#[tokio::test]
+async fn an_identity_that_no_policy_names_opens_nothing() {
+    let out = tempfile::tempdir().unwrap();
+    let world = world(out.path()).await;
+    let issuer = world.cloud.issuer().await.unwrap();
+    let only = |subjects: Value, audience: &str, jwks: Value| json!({"issuer": issuer["issuer"], "jwks": jwks, "audiences": [audience], "subjects": subjects});
+    let role = world
+        .deployment
+        .function("CaptureBaselineFunction")
+        .unwrap();
+    let mine = json!([role.role]);
+    let nobody = json!({"keys": []});
+    let keys = &issuer["jwks"];
+    for (policies, taken) in [
+        (
+            only(
+                json!(["arn:aws:iam::123456789012:role/other"]),
+                "databricks",
+                keys.clone(),
+            ),
+            false,
+        ),
+        (only(mine.clone(), "somebody-else", keys.clone()), false),
+        (only(mine.clone(), "databricks", nobody), false),
+        (only(mine, "databricks", keys.clone()), true),
+    ] {
+        world
+            .primary
+            .control("federation", &policies)
+            .await
+            .unwrap();
+        let exchanged = probed(&world).await.iter().all(|grant| grant == EXCHANGE);
+        assert_eq!(exchanged, taken, "{policies}");
+    }
+    world.stop().await;
+}

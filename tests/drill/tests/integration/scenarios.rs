@@ -27,6 +27,7 @@ async fn drill(scenario: Scenario, inventory: Option<PathBuf>) -> (Summary, temp
         root: drill::build::repository(),
         binaries: binaries().await,
         interactive: false,
+        without: None,
     };
     let summary = drill::run(&options, &Progress::new(22)).await.unwrap();
     assert_eq!(summary.violations, Vec::<String>::new());

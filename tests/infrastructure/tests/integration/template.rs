@@ -30,8 +30,9 @@ promises! {
         "another binary" => |d| d.template["Globals"]["Function"]["Handler"] = json!("main");
 
     every_function_has_its_own_role: functions::every_function_has_its_own_role,
-        "a shared role" => |d| d.template["Globals"]["Function"]["Role"] = json!({"Fn::GetAtt": ["SharedRole", "Arn"]}),
-        "no policies" => |d| { d.template["Resources"]["CloseRunFunction"]["Properties"].as_object_mut().unwrap().remove("Policies"); };
+        "the role of another" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Role"] = json!({"Fn::GetAtt": ["OperateFunctionRole", "Arn"]}),
+        "one that others may take" => |d| d.template["Resources"]["CloseRunFunctionRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] = json!({"AWS": "*"}),
+        "no policies" => |d| { d.template["Resources"]["CloseRunFunctionRole"]["Properties"].as_object_mut().unwrap().remove("Policies"); };
 
     every_function_has_a_log_group_with_retention: functions::every_function_has_a_log_group_with_retention,
         "no group" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("CloseRunLogs"); },
@@ -62,23 +63,49 @@ promises! {
         "a day of retries" => |d| { d.template["Resources"]["CaptureBaselineFunction"]["Properties"]["Events"]["Schedule"]["Properties"].as_object_mut().unwrap().remove("RetryPolicy"); };
 
     every_policy_is_written_out: permissions::every_policy_is_written_out,
-        "a managed policy" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"] = json!(["AdministratorAccess"]),
-        "by exclusion" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0] = json!({"Effect": "Allow", "NotAction": ["iam:*"], "Resource": ["x"]});
+        "a managed policy" => |d| d.template["Resources"]["CloseRunFunctionRole"]["Properties"]["Policies"] = json!(["AdministratorAccess"]),
+        "by exclusion" => |d| d.template["Resources"]["CloseRunFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0] = json!({"Effect": "Allow", "NotAction": ["iam:*"], "Resource": ["x"]});
 
     no_action_is_a_wildcard: permissions::no_action_is_a_wildcard,
-        "a service" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0]["Action"] = json!("s3:*"),
-        "everything" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0]["Action"] = json!(["*"]),
-        "some" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["Policies"][0]["Statement"][0]["Action"] = json!(["lambda:Invoke*"]);
+        "a service" => |d| d.template["Resources"]["CloseRunFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Action"] = json!("s3:*"),
+        "everything" => |d| d.template["Resources"]["CloseRunFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Action"] = json!(["*"]),
+        "some" => |d| d.template["Resources"]["FailoverMachineRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Action"] = json!(["lambda:Invoke*"]);
 
     every_resource_is_named: permissions::every_resource_is_named,
-        "everything" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0]["Resource"] = json!("*"),
-        "every bucket" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Policies"][0]["Statement"][0]["Resource"] = json!(["arn:aws:s3:::*"]),
-        "every parameter" => |d| d.template["Resources"]["CheckReadinessFunction"]["Properties"]["Policies"][0]["Statement"][0]["Resource"] =
+        "everything" => |d| d.template["Resources"]["CloseRunFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"] = json!("*"),
+        "every bucket" => |d| d.template["Resources"]["CloseRunFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"] = json!(["arn:aws:s3:::*"]),
+        "every parameter" => |d| d.template["Resources"]["CheckReadinessFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"] =
             json!([{"Fn::Sub": "arn:${AWS::Partition}:ssm:*:${AWS::AccountId}:parameter/*"}]);
 
+    every_statement_has_a_name_of_its_own: permissions::every_statement_is_named,
+        "none" => |d| { d.template["Resources"]["CloseRunFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0].as_object_mut().unwrap().remove("Sid"); },
+        "one twice" => |d| d.template["Resources"]["CloseRunFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Sid"] = json!("ListsState");
+
+    who_only_reads_a_workspace_cannot_read_operator_credentials: permissions::only_those_who_change_a_site_read_operator_credentials,
+        "every credential" => |d| d.template["Resources"]["HealthProbeFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][5]["Resource"][0] =
+            json!({"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/databricks-dr/${PlanName}/sites/*/credentials/*"}),
+        "every parameter" => |d| d.template["Resources"]["HealthProbeFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][5]["Resource"][0] =
+            json!({"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/databricks-dr/${PlanName}/*"}),
+        "one operator" => |d| d.template["Resources"]["CaptureBaselineFunctionRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][3]["Resource"][0] =
+            json!({"Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/databricks-dr/${PlanName}/sites/primary/credentials/operator*"});
+
+    what_happened_cannot_be_deleted: permissions::what_happened_is_not_deleted,
+        "a report can" => |d| { d.template["Resources"]["StateBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"][1]["Resource"].as_array_mut().unwrap().remove(1); },
+        "its versions can" => |d| d.template["Resources"]["StateBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"][1]["Action"] = json!(["s3:DeleteObject"]),
+        "by some" => |d| d.template["Resources"]["StateBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"][1]["Condition"] = json!({"Bool": {"x": "true"}});
+
+    every_role_can_be_limited_by_a_boundary: permissions::every_role_takes_the_boundary,
+        "one cannot" => |d| { d.template["Resources"]["CloseRunFunctionRole"]["Properties"].as_object_mut().unwrap().remove("PermissionsBoundary"); },
+        "that of a schedule" => |d| { d.template["Resources"]["HealthProbeFunction"]["Properties"]["Events"]["Schedule"]["Properties"].as_object_mut().unwrap().remove("PermissionsBoundary"); };
+
+    topics_are_encrypted_and_alarms_reach_them: permissions::every_topic_is_encrypted,
+        "plain" => |d| { d.template["Resources"]["UsersTopic"]["Properties"].as_object_mut().unwrap().remove("KmsMasterKeyId"); },
+        "the account's key, which alarms cannot use" => |d| d.template["Resources"]["UsersTopic"]["Properties"]["KmsMasterKeyId"] = json!("alias/aws/sns"),
+        "alarms are lost" => |d| { d.template["Resources"]["NoticesKey"]["Properties"]["KeyPolicy"]["Statement"].as_array_mut().unwrap().pop(); };
+
     the_machine_invokes_its_functions_and_no_others: permissions::the_machine_invokes_only_its_functions,
-        "too few" => |d| { d.template["Resources"]["FailoverMachine"]["Properties"]["Policies"][0]["Statement"][0]["Resource"].as_array_mut().unwrap().pop(); },
-        "too many" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["Policies"][0]["Statement"][0]["Resource"].as_array_mut().unwrap()
+        "too few" => |d| { d.template["Resources"]["FailoverMachineRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"].as_array_mut().unwrap().pop(); },
+        "too many" => |d| d.template["Resources"]["FailoverMachineRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"].as_array_mut().unwrap()
             .push(json!({"Fn::GetAtt": ["OperateFunction", "Arn"]}));
 
     the_bucket_answers_only_over_tls: permissions::the_bucket_answers_only_over_tls,
@@ -134,7 +161,7 @@ fn the_example_plan_is_accepted() {
 #[test]
 fn an_observer_keeps_the_same_rules() {
     type Rule = fn(&Documents) -> Vec<Violation>;
-    let rules: [(&str, Rule); 11] = [
+    let rules: [(&str, Rule); 15] = [
         ("role", functions::every_function_has_its_own_role),
         (
             "logs",
@@ -157,6 +184,13 @@ fn an_observer_keeps_the_same_rules() {
         ("policies", permissions::every_policy_is_written_out),
         ("actions", permissions::no_action_is_a_wildcard),
         ("resources", permissions::every_resource_is_named),
+        ("names", permissions::every_statement_is_named),
+        (
+            "credentials",
+            permissions::only_those_who_change_a_site_read_operator_credentials,
+        ),
+        ("boundary", permissions::every_role_takes_the_boundary),
+        ("topics", permissions::every_topic_is_encrypted),
         (
             "events",
             infrastructure::contract::every_event_is_understood,

@@ -142,6 +142,12 @@ impl Instance {
     }
 }
 
+/// The access key of a role's sessions: `permissions.py` reads the role from it.
+fn access_key(role: &str) -> String {
+    let name = role.rsplit('/').next().unwrap_or_default();
+    format!("role-of-{name}")
+}
+
 /// What a process was started with; an idle one with another configuration is not used again.
 pub(super) fn configuration(request: &Request) -> String {
     format!(
@@ -192,7 +198,7 @@ fn spawn(
             ("AWS_LAMBDA_RUNTIME_API", api),
             ("AWS_REGION", &request.region),
             ("AWS_DEFAULT_REGION", &request.region),
-            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_ACCESS_KEY_ID", &access_key(&request.role)),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_SESSION_TOKEN", "local"),
             ("AWS_EC2_METADATA_DISABLED", "true"),

@@ -61,6 +61,8 @@ pub(crate) struct Request {
     pub(crate) environment: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) logging: Logging,
+    /// ARN of the role that it runs under.
+    pub(crate) role: String,
     pub(crate) region: String,
     #[serde(rename = "type")]
     pub(crate) kind: String,

@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::api::federation::{self, Policies};
 use crate::error::ApiError;
 use crate::json;
 use crate::server::{MAX_BODY, Shared};
@@ -38,6 +39,8 @@ pub(crate) enum Standing {
 #[derive(Debug, Default)]
 pub(crate) struct Access {
     pub(crate) standing: Standing,
+    /// The federation policies of the service principal; none at first.
+    pub(crate) federation: Option<Policies>,
     tokens: HashMap<String, Instant>,
     issued: u64,
 }
@@ -113,7 +116,7 @@ async fn discovery(request: Request) -> Response {
         "issuer": base,
         "authorization_endpoint": format!("{base}/v1/authorize"),
         "token_endpoint": format!("{base}/v1/token"),
-        "grant_types_supported": ["client_credentials"],
+        "grant_types_supported": ["client_credentials", federation::GRANT],
         "token_endpoint_auth_methods_supported": ["client_secret_basic"],
     }))
     .into_response()
@@ -134,13 +137,6 @@ async fn token(State(sim): State<Shared>, request: Request) -> Response {
     let known = basic
         .and_then(|v| v.strip_prefix("Basic "))
         .is_some_and(|v| v == CLIENT);
-    if !known || sim.access().standing == Standing::Revoked {
-        return refuse(
-            StatusCode::UNAUTHORIZED,
-            "invalid_client",
-            "Client authentication failed",
-        );
-    }
     let body = to_bytes(request.into_body(), MAX_BODY)
         .await
         .unwrap_or_default();
@@ -151,10 +147,31 @@ async fn token(State(sim): State<Shared>, request: Request) -> Response {
             .find(|(n, _)| n == name)
             .map(|(_, v)| v.as_str())
     };
+    // An exchange needs no client authentication: the policy of the service principal decides.
+    let exchange = field("grant_type") == Some(federation::GRANT);
+    if !(known || exchange) || sim.access().standing == Standing::Revoked {
+        return refuse(
+            StatusCode::UNAUTHORIZED,
+            "invalid_client",
+            "Client authentication failed",
+        );
+    }
     match field("grant_type") {
         Some("client_credentials") => {}
+        Some(_) if exchange => {
+            let policies = sim.access().federation.clone();
+            let checked = match &policies {
+                Some(policies) if field("client_id") == Some(MACHINE) => {
+                    policies.check(field, jiff::Timestamp::now().as_second())
+                }
+                _ => Err("the service principal has no federation policy"),
+            };
+            if let Err(why) = checked {
+                return refuse(StatusCode::BAD_REQUEST, "invalid_grant", why);
+            }
+        }
         Some(_) => {
-            let text = "Only client_credentials is supported";
+            let text = "Only client_credentials and token-exchange are supported";
             return refuse(StatusCode::BAD_REQUEST, "unsupported_grant_type", text);
         }
         None => {

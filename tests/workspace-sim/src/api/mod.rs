@@ -5,6 +5,7 @@ mod apps;
 pub(crate) mod auth;
 mod clusters;
 mod dashboards;
+pub(crate) mod federation;
 mod jobs;
 mod listed;
 mod meta;
