@@ -185,7 +185,7 @@ impl World {
             .flat_map(|roles| roles.split(' '))
             .collect();
         let policies = json!({
-            "issuer": issuer["issuer"], "jwks": issuer["jwks"], "audiences": ["databricks"], "subjects": subjects,
+            "issuer": issuer.get("issuer"), "jwks": issuer.get("jwks"), "audiences": ["databricks"], "subjects": subjects,
         });
         for workspace in [&self.primary, &self.secondary] {
             workspace.control("federation", &policies).await?;
