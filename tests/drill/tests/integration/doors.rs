@@ -143,8 +143,14 @@ fn grants(world: &World) -> Vec<String> {
     let text = std::fs::read_to_string(&world.primary.recording).unwrap();
     text.lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|line| line["path"] == "/oidc/v1/token" && line["status"] == 200)
-        .map(|line| line["body"]["grant_type"].as_str().unwrap().to_owned())
+        .filter(|line| {
+            line.get("path") == Some(&json!("/oidc/v1/token"))
+                && line.get("status") == Some(&json!(200))
+        })
+        .map(|line| {
+            let grant = line.pointer("/body/grant_type");
+            grant.and_then(Value::as_str).unwrap().to_owned()
+        })
         .collect()
 }
 
@@ -192,7 +198,7 @@ async fn a_role_that_has_lost_a_statement_is_refused_and_a_drill_would_say_so() 
         .await
         .unwrap();
     let answer = cloud
-        .invoke("CaptureBaselineFunction", &json!({"scheduled": true}))
+        .invoke("CaptureBaselineFunction", &json!({"by": "schedule"}))
         .await
         .unwrap();
     assert_eq!(
