@@ -82,7 +82,10 @@ pub(crate) async fn one(
         phase: event.phase,
         run: &run,
     };
-    let work = activation.until_done(&workspace, &writer, &baseline);
+    // Boxed: nested this deep, the future of the whole function would exceed what the compiler lays out.
+    let work = activation
+        .until_done(&workspace, &writer, &baseline)
+        .boxed_local();
     // Cut off when the invocation must end: a call that hangs must not be killed with the function.
     let mut answer = tokio::time::timeout(invocation.left(), work)
         .await

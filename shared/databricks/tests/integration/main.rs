@@ -4,6 +4,7 @@
 mod answers;
 #[cfg(test)]
 mod federation;
+#[cfg(test)]
 mod hostile;
 mod pages;
 #[cfg(test)]
