@@ -229,10 +229,7 @@ async fn an_identity_that_no_policy_names_opens_nothing() {
     let world = world(out.path()).await;
     let issuer = world.cloud.issuer().await.unwrap();
     let only = |subjects: Value, audience: &str, jwks: Value| json!({"issuer": issuer["issuer"], "jwks": jwks, "audiences": [audience], "subjects": subjects});
-    let role = world
-        .deployment
-        .function("CaptureBaselineFunction")
-        .unwrap();
+    let role = world.deployment.function("HealthProbeFunction").unwrap();
     let mine = json!([role.role]);
     let nobody = json!({"keys": []});
     let keys = &issuer["jwks"];
