@@ -55,6 +55,20 @@ impl WorkspaceUrl {
         Ok(Self { url, text })
     }
 
+    /// Whether the host is one of Databricks' own, or a loopback address: a credential is sent to no other. Custom URLs of an account
+    /// and hosts behind PrivateLink end in the same domains; `.us` and `.mil` are the domains of AWS GovCloud.
+    #[must_use]
+    pub fn is_of_databricks(&self) -> bool {
+        let host = self.url.host_str().unwrap_or_default();
+        is_loopback(host)
+            || ["databricks.com", "databricks.us", "databricks.mil"]
+                .iter()
+                .any(|domain| {
+                    host.strip_suffix(domain)
+                        .is_some_and(|name| name.len() > 1 && name.ends_with('.'))
+                })
+    }
+
     /// The address without a trailing slash, as in `https://dbc-a1b2345c-d6e7.cloud.databricks.com`.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -155,6 +169,30 @@ mod tests {
             let error = WorkspaceUrl::parse(text).unwrap_err();
             assert_eq!(error.name(), "InvalidInput", "{text}");
             assert!(!error.to_string().contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn only_hosts_of_databricks_and_loopback_are_given_a_credential() {
+        let known = |text: &str| WorkspaceUrl::parse(text).unwrap().is_of_databricks();
+        for text in [
+            "https://dbc-a1b2345c-d6e7.cloud.databricks.com",
+            "https://DBC-1.Cloud.Databricks.COM",
+            "https://acme.databricks.com",
+            "https://dbc-1.cloud.databricks.us",
+            "http://127.0.0.1:8080",
+        ] {
+            assert!(known(text), "{text}");
+        }
+        for text in [
+            "https://cloud.databricks.com.example.net",
+            "https://evildatabricks.com",
+            "https://databricks.com",
+            "https://.databricks.com",
+            "https://example.com",
+            "https://203.0.113.7",
+        ] {
+            assert!(WorkspaceUrl::parse(text).is_err() || !known(text), "{text}");
         }
     }
 }

@@ -177,6 +177,14 @@ pub async fn connect_to(
     role: Role,
     purpose: Purpose,
 ) -> Result<Workspace, Failure> {
+    if !url.is_of_databricks() {
+        return Err(Failure::new(
+            FailureName::InvalidPlan,
+            format!(
+                "the {site} site's workspace-url {url} is no host of Databricks (databricks.com, .us, .mil): no credential is sent there; correct the parameter"
+            ),
+        ));
+    }
     let (mut timeouts, share, retries, connections) = purpose.settings();
     if matches!(purpose, Purpose::Run | Purpose::Background) {
         timeouts = faster(timeouts, ports.time_scale);

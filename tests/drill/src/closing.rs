@@ -204,6 +204,7 @@ impl Drill<'_> {
             ));
         }
         if completed {
+            found.extend(self.announced(report.run.as_str(), expected).await?);
             let pointer = aws::keys::active_site(&recovery::site::PlanName::new(NAME));
             for region in [CONTROL_REGION, SECONDARY_REGION, PRIMARY_REGION] {
                 let says = self.world.parameter(region, &pointer).await?;
@@ -244,6 +245,29 @@ impl Drill<'_> {
             std::fs::write(path, page.bytes).map_err(DrillError::file(path))?;
         }
         Ok(Some(path.to_owned()))
+    }
+
+    /// Machines were told by which run which site became active, and have heard of no other since.
+    pub(crate) async fn announced(
+        &self,
+        run: &str,
+        site: SiteLabel,
+    ) -> Result<Vec<String>, DrillError> {
+        let events = self.world.cloud.published_events().await?;
+        let told: Vec<(&str, &str)> = events
+            .iter()
+            .filter(|event| event.name == aws::site_news::ACTIVE_SITE_CHANGED)
+            .map(|event| {
+                let field = |name| event.detail.get(name).and_then(Value::as_str);
+                (field("run").unwrap_or("?"), field("to").unwrap_or("?"))
+            })
+            .collect();
+        let of_run = told.iter().filter(|(by, _)| *by == run).count();
+        let fits = of_run >= 1 && told.last() == Some(&(run, site.as_str()));
+        Ok((!fits)
+            .then(|| format!("the {site} site is active by run {run}, and the events say {told:?}"))
+            .into_iter()
+            .collect())
     }
 
     fn fits_its_schema(&self, report: &Path) -> Result<(), DrillError> {

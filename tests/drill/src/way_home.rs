@@ -139,6 +139,7 @@ impl Drill<'_> {
                 broken.push(format!("run {} still holds the lock", lock.run));
             }
         }
+        broken.extend(self.announced(HOME, SiteLabel::Primary).await?);
         let pointer = aws::keys::active_site(&PlanName::new(NAME));
         for region in [CONTROL_REGION, SECONDARY_REGION, PRIMARY_REGION] {
             let says = self.world.parameter(region, &pointer).await?;

@@ -8,6 +8,7 @@ import deployment
 import identity
 import notices
 import permissions
+import published
 import readback
 from step_functions import plain
 
@@ -100,6 +101,10 @@ def decisions(region: str) -> list:
     return permissions.decisions()
 
 
+def published_events(region: str) -> list:
+    return published.so_far()
+
+
 def issuer(region: str, enabled: bool | None = None) -> dict:
     if enabled is not None:
         identity.enable(enabled)
@@ -117,6 +122,7 @@ COMMANDS = {
     "list_executions": list_executions,
     "remove_statement": remove_statement,
     "decisions": decisions,
+    "published_events": published_events,
     "issuer": issuer,
     "messages": notices.all_messages,
     "schedules": readback.schedules,

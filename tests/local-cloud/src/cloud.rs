@@ -17,7 +17,7 @@ use crate::proxy::{self, AwsRequest, Proxy};
 use crate::venv::{self, VenvError};
 use crate::{
     AccessPointRoute, CloudError, CloudOptions, Decision, Deployment, Execution, Function,
-    Invocation, PublishedMessage, StateMachine,
+    Invocation, PublishedEvent, PublishedMessage, StateMachine,
 };
 
 /// A running local cloud. Call [`LocalCloud::stop`] at the end; dropping it ends every process too, without waiting.
@@ -261,6 +261,14 @@ impl LocalCloud {
     /// When moto does not answer.
     pub async fn decisions(&self) -> Result<Vec<Decision>, CloudError> {
         self.call("decisions", json!({})).await
+    }
+
+    /// What the roles of the stack published to EventBridge, in order.
+    ///
+    /// # Errors
+    /// When moto does not answer.
+    pub async fn published_events(&self) -> Result<Vec<PublishedEvent>, CloudError> {
+        self.call("published_events", json!({})).await
     }
 
     /// From now on a statement of a role counts as removed; the role is named by its logical id, the statement by its `Sid`.

@@ -29,6 +29,6 @@ pub use error::CloudError;
 pub use harness::InvocationRecord;
 pub use model::{
     AccessPointRoute, CloudOptions, Decision, Execution, ExecutionStatus, Invocation,
-    PublishedMessage,
+    PublishedEvent, PublishedMessage,
 };
 pub use proxy::AwsRequest;

@@ -47,6 +47,17 @@ pub struct Decision {
     pub times: u64,
 }
 
+/// An event as a role of the stack published it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedEvent {
+    /// Its `source`.
+    pub source: String,
+    /// Its `detail-type`.
+    pub name: String,
+    /// Its `detail`.
+    pub detail: Value,
+}
+
 /// Status of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
