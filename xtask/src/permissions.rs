@@ -30,13 +30,14 @@ pub(crate) fn run() -> Result<ExitCode, String> {
         println!("{}", row.text());
     }
     let count = |wanted: fn(&Standing) -> bool| rows.iter().filter(|r| wanted(&r.standing)).count();
-    let bad = count(|s| matches!(s, Standing::Unexplained | Standing::Stale));
+    let bad = count(|s| matches!(s, Standing::Unexplained));
     println!(
-        "{} statements; {} needed by {} drills, {} listed with a reason, {bad} neither or listed in vain",
+        "{} statements; {} needed by {} drills, {} listed with a reason, {} of both, {bad} of neither",
         rows.len(),
         count(|s| matches!(s, Standing::Needed(_))),
         drills,
         count(|s| matches!(s, Standing::Listed(_))),
+        count(|s| matches!(s, Standing::Both(_))),
     );
     Ok(if bad == 0 {
         ExitCode::SUCCESS
@@ -77,8 +78,8 @@ enum Standing {
     Listed(String),
     /// No drill needs it, and nobody says why.
     Unexplained,
-    /// A drill needs it, and still the list names it alone.
-    Stale,
+    /// A drill needed it although the list names it: by chance, or the list is old. This request would have been refused.
+    Both(String),
 }
 
 struct Row {
@@ -96,9 +97,9 @@ impl Row {
                 "MISSING",
                 "no drill needs it and no reason is given".to_owned(),
             ),
-            Standing::Stale => (
-                "STALE  ",
-                "the list names it, but a drill needs it".to_owned(),
+            Standing::Both(request) => (
+                "both   ",
+                format!("{request} (listed; a drill that always needs it makes the reason void)"),
             ),
         };
         let unused = match (&self.standing, self.unused.as_slice()) {
@@ -124,7 +125,7 @@ fn judge(
         };
         let own = reasons.get(&name.to_string());
         let standing = match (needs.needed.get(&name), own) {
-            (Some(_), Some(_)) => Standing::Stale,
+            (Some(request), Some(_)) => Standing::Both(request.clone()),
             (Some(request), None) => Standing::Needed(request.clone()),
             (None, _) => match own.or_else(|| reasons.get(&format!("*/{sid}"))) {
                 Some(reason) => Standing::Listed(reason.clone()),
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_statement_is_needed_or_explained_and_the_list_holds_nothing_in_vain() {
+    fn a_statement_is_needed_or_explained_or_missing() {
         let statement = |sid: &str| {
             (
                 "R".to_owned(),
@@ -167,17 +168,17 @@ mod tests {
             allowed_by: vec![sid.to_owned()],
             times: 1,
         };
-        needs.add(&[decision("Needed"), decision("Stale")]);
+        needs.add(&[decision("Needed"), decision("Both")]);
         let reasons = BTreeMap::from([
             ("*/Logs".to_owned(), "why".to_owned()),
-            ("R/Stale".to_owned(), "why".to_owned()),
+            ("R/Both".to_owned(), "why".to_owned()),
         ]);
-        let statements = ["Needed", "Logs", "Forgotten", "Stale"].map(statement);
+        let statements = ["Needed", "Logs", "Forgotten", "Both"].map(statement);
         let rows = judge(&statements, &needs, &reasons);
         let marks: Vec<String> = rows
             .iter()
             .map(|r| r.text()[..7].trim().to_owned())
             .collect();
-        assert_eq!(marks, ["needed", "listed", "MISSING", "STALE"]);
+        assert_eq!(marks, ["needed", "listed", "MISSING", "both"]);
     }
 }
