@@ -15,8 +15,9 @@ use crate::{CONTROL, DetectionError, OBSERVER, PageSays, Start, StoreFails, Worl
 const PRIMARY_BUCKET: &str = "lake-one";
 /// That of the secondary's.
 const SECONDARY_BUCKET: &str = "lake-two";
-/// A name that once resolved.
-const LOST: &str = "lost.invalid";
+/// A name of Databricks that once resolved. Its first label is one letter longer than DNS allows, so that no resolver is ever asked.
+const LOST: &str =
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx.cloud.databricks.com";
 
 macro_rules! scenarios {
     ($($(#[$doc:meta])* $variant:ident $name:literal $verdict:ident $runs:literal,)+) => {
