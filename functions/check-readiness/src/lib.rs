@@ -5,7 +5,10 @@ mod surroundings;
 mod target;
 mod telling;
 
+use std::sync::Arc;
+
 use aws::buckets::Buckets;
+use aws::concurrency::Concurrency;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
 use recovery::failure::FailureName;
@@ -15,6 +18,8 @@ use recovery::run::Stage;
 use recovery::site::{RunId, RunToken, SiteLabel};
 use serde::{Deserialize, Serialize};
 use sites::Purpose;
+
+pub use surroundings::FUNCTIONS;
 
 /// What starts the function.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,6 +48,15 @@ pub enum Event {
         /// Its token.
         token: RunToken,
     },
+}
+
+/// What of AWS no other function asks.
+#[derive(Clone)]
+pub struct Around {
+    /// The plan's buckets, as data sources.
+    pub buckets: Buckets,
+    /// What the account leaves to the functions.
+    pub concurrency: Arc<dyn Concurrency>,
 }
 
 /// The answer to the state machine.
@@ -76,12 +90,13 @@ pub struct ReadinessDocument {
 pub async fn handle(
     event: Event,
     ports: &Ports,
-    buckets: &Buckets,
+    around: &Around,
     _: &Invocation,
 ) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
+    let buckets = &around.buckets;
     match event {
-        Event::Scheduled => scheduled(ports, buckets, &plan).await,
+        Event::Scheduled => scheduled(ports, around, &plan).await,
         Event::Target { run, token } => {
             in_run(ports, buckets, &plan, &run, &token, Stage::Readiness).await
         }
@@ -92,7 +107,7 @@ pub async fn handle(
     }
 }
 
-async fn scheduled(ports: &Ports, buckets: &Buckets, plan: &Plan) -> Result<Answer, Failure> {
+async fn scheduled(ports: &Ports, around: &Around, plan: &Plan) -> Result<Answer, Failure> {
     let state = ports.state().await?;
     let pointer = ports
         .baseline_pointer()
@@ -108,10 +123,10 @@ async fn scheduled(ports: &Ports, buckets: &Buckets, plan: &Plan) -> Result<Answ
     let before = target::before(ports, site).await?;
     let mut readiness =
         target::check(ports, plan, &pointer, before.as_ref(), Purpose::Background).await?;
-    surroundings::look(ports, plan, site, &mut readiness).await;
+    surroundings::look(ports, around, plan, site, &mut readiness).await;
     readiness
         .notes
-        .extend(silent_sources(buckets, plan, site).await);
+        .extend(silent_sources(&around.buckets, plan, site).await);
     let document = document(ports, site, readiness);
     telling::tell(ports, plan, before.as_ref(), &document).await?;
     ports.put(keys::READINESS, &document).await?;

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use crate::Around;
 use aws::Ports;
+use aws::concurrency::AtOnce;
 use aws::notices::Audience;
 use databricks::Cause;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use recovery::plan::Plan;
 use recovery::readiness::Readiness;
 use recovery::site::SiteLabel;
@@ -12,10 +16,15 @@ use sites::{Purpose, Role, connect};
 
 /// The active site may be dark; then nothing is learned of its credential.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A secret that ends within so many days is named: time to make another one.
+const DAYS_AHEAD: i32 = 30;
+/// Each function of the stack once. Schedules, people and a run may call all of them in the same second of a disaster.
+pub const FUNCTIONS: AtOnce = AtOnce(13);
 
 /// Adds what a scheduled check finds around the standby.
 pub(crate) async fn look(
     ports: &Ports,
+    around: &Around,
     plan: &Plan,
     standby: SiteLabel,
     readiness: &mut Readiness,
@@ -30,6 +39,48 @@ pub(crate) async fn look(
     readiness
         .notes
         .extend(credential_of_active(ports, plan, active).await);
+    readiness.notes.extend(throttling(around).await);
+    for site in SiteLabel::ALL {
+        // That a parameter is unfit is said by those who sign in with it.
+        let day = sites::secret_expires_on(ports, site, Role::Observer).await;
+        let ends = day.ok().flatten();
+        readiness
+            .notes
+            .extend(ends.and_then(|day| ending(site, day, today(ports))));
+    }
+}
+
+fn today(ports: &Ports) -> Date {
+    ports.now().to_zoned(TimeZone::UTC).date()
+}
+
+/// What to say of a secret that ends soon, or has ended.
+fn ending(site: SiteLabel, day: Date, today: Date) -> Option<String> {
+    let left = today.until(day).map_or(0, |span| span.get_days());
+    let words = match left {
+        ..0 => format!("ended on {day}"),
+        0..=DAYS_AHEAD => format!("ends on {day}, in {left} days"),
+        _ => return None,
+    };
+    Some(format!(
+        "the client secret of the {site} site's observer {words}: make a new one and store it with its secret_expires_on"
+    ))
+}
+
+/// Whether the account leaves the functions enough. A throttled function is called again by the state machine and by the schedules,
+/// so this costs time and stops nothing.
+async fn throttling(around: &Around) -> Option<String> {
+    match around.concurrency.unreserved().await {
+        Ok(left) if left < FUNCTIONS => Some(format!(
+            "the account leaves {} concurrent executions to functions without a reservation, and this stack has {} functions: a run can be throttled; ask for a higher quota of Lambda, or take back reservations",
+            left.0, FUNCTIONS.0
+        )),
+        Ok(_) => None,
+        Err(failure) => Some(format!(
+            "how many functions may run at once is not known: {}",
+            failure.message
+        )),
+    }
 }
 
 /// Whether anybody would read the request for an approval.
@@ -66,5 +117,21 @@ async fn credential_of_active(ports: &Ports, plan: &Plan, active: SiteLabel) -> 
             ))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_is_named_from_a_month_before_its_end_on() {
+        let on = |today| ending(SiteLabel::Primary, date(2027, 3, 1), today);
+        assert_eq!(on(date(2027, 1, 29)), None);
+        assert!(on(date(2027, 1, 30)).unwrap().contains("in 30 days"));
+        assert!(on(date(2027, 3, 1)).unwrap().contains("in 0 days"));
+        assert!(on(date(2027, 3, 2)).unwrap().contains("ended on"));
     }
 }

@@ -16,7 +16,7 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(12);
 /// Connecting takes milliseconds or is hopeless.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The environment variables of a function, all required.
+/// The environment variables of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
     /// `PLAN_NAME`.
@@ -39,7 +39,7 @@ pub struct Environment {
     pub page_url: Option<String>,
     /// `HARD_FENCE_POLICY_ARN`: only shutdown-site has it, and only if the stack has a hard fence.
     pub hard_fence_policy: Option<String>,
-    /// `METRICS_DETAIL`: `alarms`, or everything.
+    /// `METRICS_DETAIL`: `alarms`, or `all`, which is the default.
     pub metrics_detail: Detail,
 }
 
@@ -47,7 +47,7 @@ impl Environment {
     /// Reads the variables through `variable`, so that a test needs no process environment.
     ///
     /// # Errors
-    /// `Internal` with the name of the variable that is missing.
+    /// `Internal` with the name of the variable that is missing or means nothing.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Failure> {
         let required = |name: &str| {
             variable(name)
@@ -73,7 +73,15 @@ impl Environment {
             page_url: variable("APPROVAL_PAGE_URL").filter(|url| !url.is_empty()),
             metrics_detail: match variable("METRICS_DETAIL").as_deref() {
                 Some("alarms") => Detail::Alarms,
-                _ => Detail::All,
+                Some("all") | None => Detail::All,
+                Some(other) => {
+                    return Err(Failure::new(
+                        FailureName::Internal,
+                        format!(
+                            "the environment variable METRICS_DETAIL is {other:?}; it is all or alarms"
+                        ),
+                    ));
+                }
             },
             hard_fence_policy: variable("HARD_FENCE_POLICY_ARN").filter(|arn| !arn.is_empty()),
         })

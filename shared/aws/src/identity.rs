@@ -1,6 +1,6 @@
 //! Who this function is, in a token that others can check: issued by STS for its role.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -75,32 +75,15 @@ impl IdentityTokens for StsIdentity {
     }
 }
 
-/// The in-memory twin: a token that nobody has signed, or none.
-#[derive(Clone, Default)]
-pub struct MemoryIdentity {
-    token: Arc<Mutex<Option<String>>>,
-}
-
-impl MemoryIdentity {
-    /// What is issued from now on.
-    pub fn set(&self, token: Option<&str>) {
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token.map(str::to_owned);
-    }
-}
+/// The in-memory twin: an account without outbound federation. With one, `tests/local-cloud` signs real tokens.
+pub struct MemoryIdentity;
 
 #[async_trait]
 impl IdentityTokens for MemoryIdentity {
     async fn token(&self) -> Result<String, Failure> {
-        let token = self
-            .token
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        token.ok_or_else(|| {
-            Failure::new(
-                FailureName::AccessDenied,
-                "outbound web identity federation is disabled",
-            )
-        })
+        Err(Failure::new(
+            FailureName::AccessDenied,
+            "outbound web identity federation is disabled",
+        ))
     }
 }

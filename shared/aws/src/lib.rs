@@ -4,6 +4,7 @@ pub mod access_points;
 pub mod approvals;
 pub mod asking;
 pub mod buckets;
+pub mod concurrency;
 pub mod documents;
 pub mod environment;
 pub mod events;

@@ -100,7 +100,7 @@ impl Ports {
             store: Arc::new(store.clone()),
             parameters: Arc::new(parameters.clone()),
             notices: Arc::new(notices.clone()),
-            identity: Arc::new(MemoryIdentity::default()),
+            identity: Arc::new(MemoryIdentity),
             events: Arc::new(MemoryEvents::default()),
             metrics: Metrics::Memory(Arc::default()),
             clock,

@@ -8,6 +8,7 @@ use databricks::{
     Connections, Credential, IdentitySource, RateShare, Retries, Secret, Settings, Timeouts,
     Workspace, WorkspaceUrl,
 };
+use jiff::civil::Date;
 use recovery::failure::FailureName;
 use recovery::plan::Plan;
 use recovery::run::RunDocument;
@@ -96,7 +97,7 @@ fn faster(timeouts: Timeouts, scale: f64) -> Timeouts {
 
 /// The credential parameter: `{"client_id"}` of a service principal that has a federation policy for this function's role; with
 /// `client_secret` beside it that takes over when federation fails, and with `"federation": false` it is the only way.
-/// `{"token"}` alone is for a workspace of the local drill.
+/// `{"token"}` alone is for a workspace of the local drill. `secret_expires_on` is for people: a workspace does not tell when a secret ends.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CredentialDocument {
@@ -104,6 +105,7 @@ struct CredentialDocument {
     client_secret: Option<Secret>,
     token: Option<Secret>,
     federation: Option<bool>,
+    secret_expires_on: Option<Date>,
 }
 
 /// The URL of a site's workspace, from the control region.
@@ -215,14 +217,34 @@ pub async fn connect_to(
         .map_err(|e| Failure::new(FailureName::InvalidPlan, format!("the {site} site: {e}")))
 }
 
-async fn credential(ports: &Ports, site: SiteLabel, role: Role) -> Result<Credential, Failure> {
+/// The day on which a site's client secret ends, if whoever stored it said so.
+///
+/// # Errors
+/// `CredentialRefused` for a parameter that is missing or unfit, or what SSM said.
+pub async fn secret_expires_on(
+    ports: &Ports,
+    site: SiteLabel,
+    role: Role,
+) -> Result<Option<Date>, Failure> {
+    let document = stored_credential(ports, site, role).await?;
+    Ok(document.secret_expires_on)
+}
+
+fn refused(ports: &Ports, site: SiteLabel, role: Role, why: &str) -> Failure {
     let name = keys::credential(&ports.plan_name, site, role.as_str());
-    let refuse = |why: &str| {
-        Failure::new(
-            FailureName::CredentialRefused,
-            format!("parameter {name} in {} {why}", ports.region),
-        )
-    };
+    Failure::new(
+        FailureName::CredentialRefused,
+        format!("parameter {name} in {} {why}", ports.region),
+    )
+}
+
+async fn stored_credential(
+    ports: &Ports,
+    site: SiteLabel,
+    role: Role,
+) -> Result<CredentialDocument, Failure> {
+    let name = keys::credential(&ports.plan_name, site, role.as_str());
+    let refuse = |why: &str| refused(ports, site, role, why);
     let text = ports
         .parameters
         .get(&ports.region, &name)
@@ -231,14 +253,19 @@ async fn credential(ports: &Ports, site: SiteLabel, role: Role) -> Result<Creden
             refuse("is missing; put the service principal's client_id there as a SecureString")
         })?;
     // The parser's own words could quote the secret.
-    let document: CredentialDocument = serde_json::from_str(&text)
-        .map_err(|_| refuse("is not JSON of the form {\"client_id\": …} or {\"client_id\": …, \"client_secret\": …}"))?;
+    serde_json::from_str(&text).map_err(|_| {
+        refuse("is not JSON of the form {\"client_id\": …} or {\"client_id\": …, \"client_secret\": …, \"secret_expires_on\": \"2027-01-31\"}")
+    })
+}
+
+async fn credential(ports: &Ports, site: SiteLabel, role: Role) -> Result<Credential, Failure> {
     let CredentialDocument {
         client_id,
         client_secret,
         token,
         federation,
-    } = document;
+        secret_expires_on: _,
+    } = stored_credential(ports, site, role).await?;
     match (client_id, client_secret, token, federation) {
         (Some(client_id), Some(client_secret), None, Some(false)) => Ok(Credential::ClientSecret {
             client_id,
@@ -250,7 +277,10 @@ async fn credential(ports: &Ports, site: SiteLabel, role: Role) -> Result<Creden
             fallback,
         }),
         (None, None, Some(token), None) => Ok(Credential::Token(token)),
-        _ => Err(refuse(
+        _ => Err(refused(
+            ports,
+            site,
+            role,
             "must hold client_id, with a client_secret if federation is false, or token alone",
         )),
     }

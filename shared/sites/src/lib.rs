@@ -12,7 +12,9 @@ mod read;
 mod redact;
 
 pub use act::{carry_out, is_refusal, is_silence, rerun_token};
-pub use connect::{Purpose, Role, connect, connect_to, frozen_url, workspace_url};
+pub use connect::{
+    Purpose, Role, connect, connect_to, frozen_url, secret_expires_on, workspace_url,
+};
 pub use export::{Export, export};
 pub use failure::failure_at;
 pub use offered::{read_names, read_offered};

@@ -5,9 +5,12 @@
     reason = "only tests use it: what does not work there is a failed test"
 )]
 
-use std::io::{BufRead, BufReader};
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,6 +23,11 @@ mod command;
 const REQUIRED: &str = "BROWSER_TESTS";
 /// Where screenshots are left. Default: `target/screenshots` of this repository.
 const SCREENSHOTS: &str = "SCREENSHOTS";
+
+/// No browser is started anew after this.
+const SETTLED: Duration = Duration::from_secs(60);
+/// Of the driver's log, when it gives no browser.
+const LAST_LINES: usize = 40;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -123,6 +131,61 @@ fn found(names: &[&str]) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
+/// One driver and one browser of it. A browser on a busy machine sometimes ends while it starts, which says nothing about
+/// the page, so this is an error and not a panic: it comes with what the driver wrote last.
+async fn session(
+    chromedriver: &Path,
+    capabilities: &Map<String, Value>,
+) -> Result<Browser, String> {
+    let mut driver = Command::new(chromedriver)
+        .args(["--port=0", "--verbose"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let told = last_words(driver.stderr.take().unwrap());
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port: Option<u16> = lines.by_ref().map_while(Result::ok).find_map(|line| {
+        let (_, rest) = line.split_once("started successfully on port ")?;
+        rest.trim_end_matches('.').parse().ok()
+    });
+    // What nobody reads stops the driver once the pipe is full.
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+    let answer = match port {
+        None => Err("the driver named no port".to_owned()),
+        Some(port) => ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new())
+            .capabilities(capabilities.clone())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .map_err(|e| e.to_string()),
+    };
+    match answer {
+        Ok(client) => Ok(Browser { client, driver }),
+        Err(why) => {
+            driver.kill().unwrap();
+            driver.wait().unwrap();
+            let told = told.lock().unwrap();
+            Err(told.iter().fold(why, |text, line| text + "\n" + line))
+        }
+    }
+}
+
+/// Reads to the end and keeps the last lines. They are shared, since a browser that outlives its driver keeps the pipe open.
+fn last_words(output: impl Read + Send + 'static) -> Arc<Mutex<VecDeque<String>>> {
+    let kept = Arc::<Mutex<VecDeque<String>>>::default();
+    let shared = Arc::clone(&kept);
+    std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            let mut kept = shared.lock().unwrap();
+            kept.push_back(line);
+            if kept.len() > LAST_LINES {
+                kept.pop_front();
+            }
+        }
+    });
+    kept
+}
+
 impl Browser {
     /// Starts a browser; `None`, with a message, where there is none.
     ///
@@ -138,20 +201,6 @@ impl Browser {
             );
             return None;
         };
-        let mut driver = Command::new(chromedriver)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port: u16 = lines
-            .map_while(Result::ok)
-            .find_map(|line| {
-                let (_, rest) = line.split_once("started successfully on port ")?;
-                rest.trim_end_matches('.').parse().ok()
-            })
-            .unwrap();
         let mut arguments = vec![
             "--headless=new".to_owned(),
             "--no-sandbox".to_owned(),
@@ -173,7 +222,7 @@ impl Browser {
                 .unwrap()
                 .insert("mobileEmulation".to_owned(), emulated);
         }
-        let capabilities: Map<String, Value> = [
+        let capabilities = [
             ("goog:chromeOptions".to_owned(), options),
             (
                 "goog:loggingPrefs".to_owned(),
@@ -182,14 +231,18 @@ impl Browser {
         ]
         .into_iter()
         .collect();
-        let mut builder =
-            ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
-        let client = builder
-            .capabilities(capabilities)
-            .connect(&format!("http://127.0.0.1:{port}"))
-            .await
-            .unwrap();
-        Some(Self { client, driver })
+        let deadline = Instant::now() + SETTLED;
+        let mut attempt = 1;
+        loop {
+            match session(&chromedriver, &capabilities).await {
+                Ok(browser) => return Some(browser),
+                Err(why) => {
+                    assert!(Instant::now() < deadline, "no browser started: {why}");
+                    eprintln!("attempt {attempt} to start a browser failed: {why}");
+                    attempt += 1;
+                }
+            }
+        }
     }
 
     /// Leaves a picture of the whole page, however long it is.

@@ -8,7 +8,8 @@ use crate::documents::{attribute, items, text};
 use crate::{Documents, Violation, violation};
 
 /// Actions for which AWS knows no resource, or which Lambda checks for all of them when a function is put into a subnet.
-const WITHOUT_RESOURCE: [&str; 21] = [
+const WITHOUT_RESOURCE: [&str; 22] = [
+    "lambda:GetAccountSettings",
     "sts:GetWebIdentityToken",
     "ec2:CreateNetworkInterface",
     "ec2:DescribeNetworkInterfaces",

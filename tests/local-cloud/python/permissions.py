@@ -17,6 +17,7 @@ import threading
 from fnmatch import fnmatchcase
 from urllib.parse import parse_qs, unquote, unquote_plus
 
+import account
 import clients
 import identity
 import published
@@ -72,6 +73,8 @@ def guard(moto):
             _note(role_name, "unknown", why, [])
         if why is None and asked[0][0] == identity.ACTION:
             return identity.answer(role_name, signed[1], asked[0][2], start_response)
+        if why is None and asked[0][0] == account.ACTION:
+            return account.answer(start_response)
         if why is None and service == "s3" and asked[0][0] == "s3:GetObject":
             return _read(moto, role_name, asked[0][1], environ, start_response)
         if why is None:
@@ -122,6 +125,8 @@ def requests(service: str, region: str, environ, body: bytes) -> list[tuple[str,
     target = environ.get("HTTP_X_AMZ_TARGET", "").rsplit(".", 1)[-1]
     arn = f"arn:aws:{service}:{region}:{clients.ACCOUNT}:"
     if service == "lambda":
+        if environ["PATH_INFO"].rstrip("/").endswith("/account-settings"):
+            return [(account.ACTION, "*", {})]
         name = unquote(environ["PATH_INFO"]).split("/functions/")[-1].split("/")[0]
         return [("lambda:InvokeFunction", name if name.startswith("arn:") else f"{arn}function:{name}", {})]
     if service == "monitoring":

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws::buckets::Buckets;
+use aws::concurrency::{AtOnce, MemoryConcurrency};
 use aws::notices::MemoryNotices;
 use aws::parameters::Parameters;
 use aws::store::Store;
 use aws::{Invocation, Ports};
 use aws_config::SdkConfig;
-use check_readiness::{Event, ReadinessDocument};
+use check_readiness::{Around, Event, FUNCTIONS, ReadinessDocument};
 use drill::Scenario;
 use drill::estate::{inventory, standby_of};
 use drill::plan::{CONTROL_REGION, PRIMARY_WORKSPACE, SECONDARY_WORKSPACE, for_scenario};
 use drill::planted::{Planted, plant};
 use drill::workspace::SimulatedWorkspace;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use recovery::baseline::{BASELINE_FORMAT, Baseline, BaselinePointer};
 use recovery::plan::{DataSource, Plan};
 use recovery::readiness::{ReadinessAnswer, ReadinessStatus};
@@ -32,7 +34,8 @@ struct Pair {
     standby: SimulatedWorkspace,
     ports: Ports,
     notices: MemoryNotices,
-    buckets: Buckets,
+    around: Around,
+    concurrency: MemoryConcurrency,
     plan: Plan,
     _folder: tempfile::TempDir,
 }
@@ -70,13 +73,18 @@ impl Pair {
             let token = r#"{"token": "sim-token"}"#;
             parameters.put(&region, &name, token).await.unwrap();
         }
+        let concurrency = MemoryConcurrency::new(AtOnce(1000));
         let pair = Self {
             primary,
             standby,
             ports,
             notices,
             // The plans of these tests name no objects of any bucket.
-            buckets: Buckets::new(SdkConfig::builder().build()),
+            around: Around {
+                buckets: Buckets::new(SdkConfig::builder().build()),
+                concurrency: Arc::new(concurrency.clone()),
+            },
+            concurrency,
             plan,
             _folder: folder,
         };
@@ -121,7 +129,7 @@ impl Pair {
             stop_at: SystemTime::now() + Duration::from_secs(300),
         };
         let answer =
-            check_readiness::handle(Event::Scheduled, &self.ports, &self.buckets, &invocation)
+            check_readiness::handle(Event::Scheduled, &self.ports, &self.around, &invocation)
                 .await
                 .unwrap();
         let document: ReadinessDocument = self
@@ -298,5 +306,39 @@ async fn a_data_source_that_does_not_answer_is_told_with_its_address() {
         told[1].contains("\"database\"") && told[1].contains(&down),
         "{notes:?}"
     );
+    pair.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_that_would_throttle_the_run_and_a_secret_that_ends_are_told() {
+    let primary = inventory(None).unwrap();
+    let standby = standby_of(&primary).unwrap();
+    let pair = Pair::start(primary, standby, without_buckets()).await;
+    let told = |notes: &[String], words: &str| notes.iter().filter(|n| n.contains(words)).count();
+
+    let notes = pair.check().await.readiness.notes;
+    assert_eq!(told(&notes, "concurrent executions"), 0, "{notes:?}");
+    assert_eq!(told(&notes, "client secret"), 0, "{notes:?}");
+
+    pair.concurrency.set(AtOnce(FUNCTIONS.0 - 1));
+    let tomorrow = pair
+        .ports
+        .now()
+        .to_zoned(TimeZone::UTC)
+        .date()
+        .tomorrow()
+        .unwrap();
+    let name = aws::keys::credential(&pair.plan.name, SiteLabel::Secondary, "observer");
+    let stored = format!(r#"{{"token": "sim-token", "secret_expires_on": "{tomorrow}"}}"#);
+    let region = Region::new(CONTROL_REGION);
+    pair.ports
+        .parameters
+        .put(&region, &name, &stored)
+        .await
+        .unwrap();
+    let notes = pair.check().await.readiness.notes;
+    assert_eq!(told(&notes, "12 concurrent executions"), 1, "{notes:?}");
+    let words = format!("the client secret of the secondary site's observer ends on {tomorrow}");
+    assert_eq!(told(&notes, &words), 1, "{notes:?}");
     pair.stop().await;
 }

@@ -235,3 +235,13 @@ fn what_aws_health_says_arrives() {
         bus
     );
 }
+
+/// Readiness compares what the account leaves with the number of the functions.
+#[test]
+fn readiness_knows_how_many_functions_there_are() {
+    let stack = Documents::read().unwrap();
+    assert_eq!(
+        stack.functions().len(),
+        usize::try_from(check_readiness::FUNCTIONS.0).unwrap()
+    );
+}
