@@ -1,7 +1,9 @@
-//! The tasks of this repository: `cargo xtask test`, `lint`, `cost`, `permissions`, `schema`, `plan-check`.
+//! The tasks of this repository: `cargo xtask test`, `lint`, `package`, `guide`, `cost`, `permissions`, `schema`, `plan-check`.
 
 mod cost;
+mod guide;
 mod lint;
+mod package;
 mod permissions;
 mod plan;
 mod root;
@@ -40,6 +42,18 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Builds every function for Lambda into target/lambda and prints the sizes
+    Package {
+        /// For Intel even where the target of Arm is installed; deploy with Architecture=x86_64
+        #[arg(long)]
+        x86_64: bool,
+    },
+    /// Follows docs/deploy.md in the local cloud, with the real SAM and AWS command lines
+    Guide {
+        /// Deploy what `package --x86-64` has built; else the functions of `cargo drill` stand in
+        #[arg(long)]
+        built: bool,
+    },
     /// Prints what one plan costs a month
     Cost,
     /// Prints which statement of which role a drill needs, from the records that drills leave
@@ -57,6 +71,8 @@ fn main() -> ExitCode {
         Task::Lint => lint::run(),
         Task::Schema { check: true } => schema::check_all(),
         Task::Schema { check: false } => schema::write(),
+        Task::Package { x86_64 } => package::run(x86_64),
+        Task::Guide { built } => guide::run(built),
         Task::Cost => cost::run(),
         Task::Permissions => permissions::run(),
         Task::PlanCheck { file } => plan::check(&file),

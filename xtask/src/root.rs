@@ -18,6 +18,12 @@ pub(crate) fn venv() -> Result<Venv, String> {
     venv::ensure(&path(), &|what| eprintln!("{what}")).map_err(|error| error.to_string())
 }
 
+/// The Python environment that has the SAM and AWS command lines, made if it is missing.
+pub(crate) fn command_lines() -> Result<Venv, String> {
+    venv::ensure_command_lines(&path(), &|what| eprintln!("{what}"))
+        .map_err(|error| error.to_string())
+}
+
 /// The cargo that runs this task, in the repository's root. What `cargo run` added to the environment is taken out: with
 /// it a build would see other variables than one started by hand, and build again what is there.
 pub(crate) fn cargo() -> Command {

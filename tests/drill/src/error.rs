@@ -44,6 +44,9 @@ pub enum DrillError {
         /// What does not fit.
         reason: String,
     },
+    /// The guide does not lead where it says.
+    #[error("{0}")]
+    Guide(String),
     /// The functions could not be built.
     #[error("the functions could not be built: {0}")]
     Build(String),

@@ -3,16 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use local_cloud::{Execution, ExecutionStatus};
 use recovery::baseline::BaselinePointer;
 use recovery::readiness::{Readiness, ReadinessStatus};
-use recovery::replication::ReplicationStatus;
 use recovery::run::{Outcome, RunDocument, Stage};
-use recovery::signals::Signals;
 use recovery::site::SiteLabel;
 use recovery::state::State;
-use recovery::verdict::{Observation, healthy_since};
 use serde_json::{Value, json};
 
 use crate::estate::Estate;
@@ -127,10 +124,6 @@ async fn leaked(world: &World) -> Result<(Vec<Secret>, Vec<String>), DrillError>
     Ok((secrets, found))
 }
 
-/// As long as the plan's `planned.healthy_seconds`, and one look more.
-const STEADY: SignedDuration = SignedDuration::from_secs(6);
-/// As the plan's `freshness_seconds`.
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(30);
 /// An execution in which nobody is waited for ends within this.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
@@ -268,39 +261,13 @@ impl Drill<'_> {
             baseline.objects,
             counts.join(", ")
         ));
-        world
-            .wait("replicated data at the standby", 60, || async {
-                let status: Option<ReplicationStatus> = world.read(aws::keys::REPLICATION).await?;
-                let known =
-                    status.is_some_and(|s| s.data_sets.iter().all(|d| d.recovery_point.is_some()));
-                Ok(known.then_some(()))
-            })
-            .await?;
+        world.data_arrives().await?;
         self.progress.say("the replication lag is measured");
         Ok(())
     }
 
-    /// Until every look at both sites over some seconds found nothing: what a planned run asks for, too.
     pub(crate) async fn healthy_for_a_while(&self) -> Result<(), DrillError> {
-        let world = &*self.world;
-        world
-            .wait("three healthy probes of both sites", 60, || async {
-                let signals: Option<Signals> =
-                    world.read(&aws::keys::signals(CONTROL_REGION)).await?;
-                let now = jiff::Timestamp::now();
-                let steady = |site| {
-                    let looks: Vec<Observation> = signals
-                        .iter()
-                        .flat_map(|s| &s.observations)
-                        .filter(|o| o.site == site)
-                        .cloned()
-                        .collect();
-                    healthy_since(&looks, LONGEST_PAUSE)
-                        .is_some_and(|since| now.duration_since(since) >= STEADY)
-                };
-                Ok((steady(SiteLabel::Primary) && steady(SiteLabel::Secondary)).then_some(()))
-            })
-            .await
+        self.world.healthy_for_a_while().await
     }
 
     /// Until the probe has opened an incident and its run is under way.

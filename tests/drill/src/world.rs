@@ -61,6 +61,38 @@ impl World {
         estate: Estate,
         plan: &Plan,
     ) -> Result<Self, DrillError> {
+        let mut world = Self::without_a_stack(root, binaries, out, estate).await?;
+        let parameters: BTreeMap<String, String> = [
+            ("PlanName", NAME),
+            ("CaptureSchedule", "rate(3 minutes)"),
+            ("LagSchedule", "rate(1 minute)"),
+            ("ReadinessSchedule", "rate(5 minutes)"),
+            ("DataBucketPattern", "drill-lake-*"),
+            ("Architecture", "x86_64"),
+        ]
+        .into_iter()
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect();
+        let deployment = world
+            .cloud
+            .deploy(&root.join("infra/template.yaml"), NAME, &parameters)
+            .await?;
+        world.stands_on(deployment);
+        world.seed(plan).await?;
+        world.fill().await?;
+        Ok(world)
+    }
+
+    /// Starts the workspaces and the cloud, with what is there before anybody deploys: data buckets and their access point.
+    ///
+    /// # Errors
+    /// Whatever cannot be started, with the reason.
+    pub async fn without_a_stack(
+        root: &Path,
+        binaries: &Path,
+        out: &Path,
+        estate: Estate,
+    ) -> Result<Self, DrillError> {
         let primary = SimulatedWorkspace::start(
             estate.primary,
             PRIMARY_WORKSPACE,
@@ -86,56 +118,54 @@ impl World {
             ]),
         })
         .await?;
-        let parameters: BTreeMap<String, String> = [
-            ("PlanName", NAME),
-            ("CaptureSchedule", "rate(3 minutes)"),
-            ("LagSchedule", "rate(1 minute)"),
-            ("ReadinessSchedule", "rate(5 minutes)"),
-            ("DataBucketPattern", "drill-lake-*"),
-            ("Architecture", "x86_64"),
-        ]
-        .into_iter()
-        .map(|(k, v)| (k.to_owned(), v.to_owned()))
-        .collect();
-        let deployment = cloud
-            .deploy(&root.join("infra/template.yaml"), NAME, &parameters)
-            .await?;
         let config = sdk_config(&cloud.endpoint(), CONTROL_REGION).await;
-        let bucket = deployment
+        let world = Self {
+            cloud,
+            deployment: Deployment::default(),
+            primary,
+            secondary,
+            config,
+            bucket: String::new(),
+            lake: None,
+            homeward: None,
+        };
+        for (bucket, region) in [
+            (PRIMARY_BUCKET, PRIMARY_REGION),
+            (SECONDARY_BUCKET, SECONDARY_REGION),
+        ] {
+            world.create_bucket(bucket, region).await?;
+        }
+        world
+            .cloud
+            .create_access_point(ACCESS_POINT, &routes_to(SiteLabel::Primary))
+            .await?;
+        Ok(world)
+    }
+
+    /// This is the stack from now on.
+    pub fn stands_on(&mut self, deployment: Deployment) {
+        self.bucket = deployment
             .outputs
             .get("StateBucketName")
             .cloned()
             .unwrap_or_default();
-        let mut world = Self {
-            cloud,
-            deployment,
-            primary,
-            secondary,
-            config,
-            bucket,
-            lake: None,
-            homeward: None,
-        };
-        world.seed(plan).await?;
-        let replicator =
-            lake::replicator(&world.config, REPLICATION_ROLE, SECONDARY_REGION).await?;
-        let buckets = Buckets::new(world.config.clone());
-        world.lake = Some(Lake::start(buckets, replicator));
-        Ok(world)
+        self.deployment = deployment;
+    }
+
+    /// Begins to write data at the primary, and to replicate it.
+    ///
+    /// # Errors
+    /// If STS does not give the replication role.
+    pub async fn fill(&mut self) -> Result<(), DrillError> {
+        let replicator = lake::replicator(&self.config, REPLICATION_ROLE, SECONDARY_REGION).await?;
+        let buckets = Buckets::new(self.config.clone());
+        self.lake = Some(Lake::start(buckets, replicator));
+        Ok(())
     }
 
     async fn seed(&self, plan: &Plan) -> Result<(), DrillError> {
         let plan = serde_json::to_vec_pretty(plan).unwrap_or_default();
         self.store().create("plan.json", plan).await?;
-        for (bucket, region) in [
-            (PRIMARY_BUCKET, PRIMARY_REGION),
-            (SECONDARY_BUCKET, SECONDARY_REGION),
-        ] {
-            self.create_bucket(bucket, region).await?;
-        }
-        self.cloud
-            .create_access_point(ACCESS_POINT, &routes_to(SiteLabel::Primary))
-            .await?;
         let ssm = aws_sdk_ssm::Client::new(&self.config);
         self.seed_link_key(&ssm).await?;
         self.federate().await?;
@@ -177,7 +207,10 @@ impl World {
     }
 
     /// Both workspaces trust the roles of the stack, as docs/deploy.md has it: by the outputs of the stack.
-    async fn federate(&self) -> Result<(), DrillError> {
+    ///
+    /// # Errors
+    /// If a control route fails.
+    pub(crate) async fn federate(&self) -> Result<(), DrillError> {
         let issuer = self.cloud.issuer().await?;
         let subjects: Vec<&str> = ["ObserverRoleArns", "OperatorRoleArns"]
             .iter()

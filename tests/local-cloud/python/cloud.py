@@ -40,6 +40,10 @@ def watch_owner() -> None:
             os.kill(process, signal.SIGKILL)
         except OSError:
             pass
+    # Not at the top: importing it takes boto3, which reads what was set there.
+    import functions
+
+    functions.end()
     os._exit(0)
 
 
@@ -83,6 +87,7 @@ def application(arguments):
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
 
     import access_points
+    import deployment
     import functions
     import notices
     import permissions
@@ -90,6 +95,7 @@ def application(arguments):
     import resources
     import step_functions
 
+    deployment.install()
     functions.install(arguments.harness)
     notices.install()
     policies.install()

@@ -27,6 +27,14 @@ def deploy(template: str, stack: str, parameters: dict, region: str) -> dict:
     return found
 
 
+def adopt(stack: str, region: str) -> dict:
+    """A stack that somebody else has created."""
+    text = clients.client("cloudformation", region).get_template(StackName=stack)["TemplateBody"]
+    found = readback.read(stack, region, text if isinstance(text, dict) else json.loads(text))
+    permissions.deployed(found["resources"])
+    return found
+
+
 def invoke(function: str, payload, region: str, role: str | None = None) -> dict:
     answer = clients.client("lambda", region, _key(role)).invoke(FunctionName=function, Payload=json.dumps(payload).encode())
     content = answer["Payload"].read()
@@ -113,6 +121,7 @@ def issuer(region: str, enabled: bool | None = None) -> dict:
 
 COMMANDS = {
     "deploy": deploy,
+    "adopt": adopt,
     "invoke": invoke,
     "invoke_event": invoke_event,
     "start_execution": start_execution,

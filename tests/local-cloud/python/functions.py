@@ -3,11 +3,25 @@
 One place serves the Invoke API, Step Functions, SNS subscriptions and event rules.
 """
 
+import functools
+import hashlib
+import io
 import json
+import shutil
+import tempfile
+import threading
 import urllib.request
-from pathlib import PurePosixPath
+import zipfile
+from pathlib import Path
+
+import clients
+
+# What stands in for a package: the harness runs the binary of the package that follows.
+PLACEHOLDER = b"placeholder of "
 
 _harness = ""
+_packages: dict[tuple[str, str], str] = {}
+_lock = threading.Lock()
 
 
 def install(harness: str) -> None:
@@ -89,8 +103,35 @@ def _post(function, kind: str, event: str):
 
 
 def package(code: dict) -> str:
-    """The package of a function: deployment names its code object after it."""
-    return PurePosixPath(code.get("S3Key", "")).stem
+    """The package of a function: placeholders name it, and a real one is unpacked and run from there."""
+    place = (code.get("S3Bucket", ""), code.get("S3Key", ""))
+    with _lock:
+        if place not in _packages:
+            _packages[place] = _unpacked(*place)
+        return _packages[place]
+
+
+@functools.cache
+def _folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="local-cloud-packages-"))
+
+
+def end() -> None:
+    """Leaves no unpacked package behind."""
+    if _folder.cache_info().currsize:
+        shutil.rmtree(_folder(), ignore_errors=True)
+
+
+def _unpacked(bucket: str, key: str) -> str:
+    content = clients.client("s3", "us-east-1").get_object(Bucket=bucket, Key=key)["Body"].read()
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        bootstrap = archive.read("bootstrap")
+    if bootstrap.startswith(PLACEHOLDER):
+        return bootstrap.removeprefix(PLACEHOLDER).decode().strip()
+    file = _folder() / hashlib.sha256(bootstrap).hexdigest()
+    file.write_bytes(bootstrap)
+    file.chmod(0o700)
+    return str(file)
 
 
 def url_address(function: str) -> str:

@@ -12,6 +12,7 @@ import clients
 
 ISSUER = "https://00000000-0000-4000-8000-000000000000.tokens.sts.global.api.aws"
 ACTION = "sts:GetWebIdentityToken"
+ADMINISTRATION = ("EnableOutboundWebIdentityFederation", "GetOutboundWebIdentityFederationInfo")
 
 _enabled = threading.Event()
 _enabled.set()
@@ -27,6 +28,21 @@ def _key():
 def enable(enabled: bool) -> None:
     """Whether the account has outbound web identity federation."""
     _enabled.set() if enabled else _enabled.clear()
+
+
+def administer(action: str, start_response):
+    """What an administrator does once for the account."""
+    if action == "EnableOutboundWebIdentityFederation":
+        enable(True)
+    result = f"<IssuerIdentifier>{ISSUER}</IssuerIdentifier>"
+    if action == "GetOutboundWebIdentityFederationInfo":
+        result += f"<JwtVendingEnabled>{str(_enabled.is_set()).lower()}</JwtVendingEnabled>"
+    return _xml(
+        start_response,
+        "200 OK",
+        f'<{action}Response xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><{action}Result>{result}</{action}Result>'
+        f"<ResponseMetadata><RequestId>local</RequestId></ResponseMetadata></{action}Response>",
+    )
 
 
 def public() -> dict:

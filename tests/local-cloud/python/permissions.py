@@ -61,6 +61,9 @@ def guard(moto):
         signed = _signature(environ)
         role_name = role_of_key(signed[0]) if signed else None
         if role_name is None:
+            action = _form(_body(environ))("Action") if signed and signed[2] == "iam" else None
+            if action in identity.ADMINISTRATION:
+                return identity.administer(action, start_response)
             return moto(environ, start_response)
         body = _body(environ)
         service = signed[2]

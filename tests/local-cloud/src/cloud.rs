@@ -94,7 +94,20 @@ impl LocalCloud {
             source,
         })?;
         let arguments = json!({ "template": template, "stack": stack, "parameters": parameters });
-        let mut deployment: Deployment = self.call("deploy", arguments).await?;
+        let deployment = self.call("deploy", arguments).await?;
+        Ok(self.remember(deployment))
+    }
+
+    /// Reads back a stack that somebody else has created here, with the SAM command line for example, and works with it from now on.
+    ///
+    /// # Errors
+    /// When there is no such stack, or moto does not answer.
+    pub async fn adopt(&self, stack: &str) -> Result<Deployment, CloudError> {
+        let deployment = self.call("adopt", json!({ "stack": stack })).await?;
+        Ok(self.remember(deployment))
+    }
+
+    fn remember(&self, mut deployment: Deployment) -> Deployment {
         for function in &mut deployment.functions {
             function.url = self.harness.url(&function.name);
         }
@@ -102,7 +115,7 @@ impl LocalCloud {
             self.proxy.set_bucket_region(&bucket.name, &bucket.region);
         }
         *locked(&self.deployment) = Some(deployment.clone());
-        Ok(deployment)
+        deployment
     }
 
     /// The AWS endpoint for functions and tests: the proxy in front of moto.

@@ -1,4 +1,5 @@
-//! The Python environment in the repository's `.venv`: moto for the local cloud, cfn-lint for the template checks.
+//! The Python environments of the repository: moto for the local cloud and cfn-lint for the template checks, and apart from them the
+//! command lines of the guide.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -6,8 +7,24 @@ use std::process::{Command, Output};
 
 use sha2::{Digest, Sha256};
 
-/// Where the pinned versions stand, from the repository's root.
-const REQUIREMENTS: &str = "tests/local-cloud/python/requirements.txt";
+/// An environment: its folder, its pinned versions (both from the repository's root), and what it is for.
+struct Wanted {
+    folder: &'static str,
+    requirements: &'static str,
+    what: &'static str,
+}
+
+const LOCAL_CLOUD: Wanted = Wanted {
+    folder: ".venv",
+    requirements: "tests/local-cloud/python/requirements.txt",
+    what: "moto and cfn-lint",
+};
+/// Apart from the local cloud's: the command lines ask for other versions of the same libraries.
+const COMMAND_LINES: Wanted = Wanted {
+    folder: ".venv-guide",
+    requirements: "tests/local-cloud/python/guide-requirements.txt",
+    what: "the SAM and AWS command lines",
+};
 
 /// A Python environment that has the pinned versions.
 #[derive(Debug, Clone)]
@@ -22,10 +39,16 @@ impl Venv {
         self.tool("python")
     }
 
+    /// The folder of its commands.
+    #[must_use]
+    pub fn tools(&self) -> PathBuf {
+        self.root.join("bin")
+    }
+
     /// One of its commands, for example `cfn-lint`.
     #[must_use]
     pub fn tool(&self, name: &str) -> PathBuf {
-        self.root.join("bin").join(name)
+        self.tools().join(name)
     }
 
     /// Whether a JSON document fits a JSON schema (draft 2020-12).
@@ -93,8 +116,25 @@ pub enum VenvError {
 /// # Errors
 /// When Python or pip is missing, or the packages cannot be installed.
 pub fn ensure(repo_root: &Path, progress: &dyn Fn(&str)) -> Result<Venv, VenvError> {
-    let root = repo_root.join(".venv");
-    let requirements = repo_root.join(REQUIREMENTS);
+    ensure_all(&LOCAL_CLOUD, repo_root, progress)
+}
+
+/// Makes sure that `.venv-guide` in `repo_root` has `sam` and `aws`. Blocks, as [`ensure`].
+///
+/// # Errors
+/// As [`ensure`].
+pub fn ensure_command_lines(repo_root: &Path, progress: &dyn Fn(&str)) -> Result<Venv, VenvError> {
+    ensure_all(&COMMAND_LINES, repo_root, progress)
+}
+
+fn ensure_all(
+    wanted: &Wanted,
+    repo_root: &Path,
+    progress: &dyn Fn(&str),
+) -> Result<Venv, VenvError> {
+    let (folder, what) = (wanted.folder, wanted.what);
+    let root = repo_root.join(folder);
+    let requirements = repo_root.join(wanted.requirements);
     let file = |path: &Path| {
         let path = path.to_owned();
         move |source| VenvError::File { path, source }
@@ -115,7 +155,7 @@ pub fn ensure(repo_root: &Path, progress: &dyn Fn(&str)) -> Result<Venv, VenvErr
     }
     if !venv.python().exists() {
         check_python()?;
-        progress("creating the Python environment in .venv");
+        progress(&format!("creating the Python environment in {folder}"));
         let created = Command::new("python3")
             .args(["-m", "venv"])
             .arg(&venv.root)
@@ -125,7 +165,9 @@ pub fn ensure(repo_root: &Path, progress: &dyn Fn(&str)) -> Result<Venv, VenvErr
             reason,
         })?;
     }
-    progress("installing moto and cfn-lint into .venv (once, about a minute)");
+    progress(&format!(
+        "installing {what} into {folder} (once, about a minute)"
+    ));
     let installed = Command::new(venv.python())
         .args([
             "-m",
