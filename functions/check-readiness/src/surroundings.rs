@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use crate::Around;
-use aws::Ports;
 use aws::concurrency::AtOnce;
 use aws::notices::Audience;
+use aws::{Ports, keys};
 use databricks::Cause;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use recovery::operator_check::OperatorFinding;
 use recovery::plan::Plan;
 use recovery::readiness::Readiness;
 use recovery::site::SiteLabel;
@@ -40,6 +41,11 @@ pub(crate) async fn look(
         .notes
         .extend(credential_of_active(ports, plan, active).await);
     readiness.notes.extend(throttling(around).await);
+    match operator(ports, active).await {
+        Some(OperatorFinding::Blocker(words)) => readiness.blockers.push(words),
+        Some(OperatorFinding::Note(words)) => readiness.notes.push(words),
+        None => {}
+    }
     for site in SiteLabel::ALL {
         // That a parameter is unfit is said by those who sign in with it.
         let day = sites::secret_expires_on(ports, site, Role::Observer).await;
@@ -65,6 +71,14 @@ fn ending(site: SiteLabel, day: Date, today: Date) -> Option<String> {
     Some(format!(
         "the client secret of the {site} site's observer {words}: make a new one and store it with its secret_expires_on"
     ))
+}
+
+/// Whether the operator may fence the active site. Its credential is not this function's to read: a drill has asked with it.
+async fn operator(ports: &Ports, active: SiteLabel) -> Option<OperatorFinding> {
+    match ports.read(&keys::operator_check(active)).await {
+        Ok(check) => OperatorFinding::of(check.as_ref(), active, ports.now()),
+        Err(failure) => Some(OperatorFinding::Note(failure.message)),
+    }
 }
 
 /// Whether the account leaves the functions enough. A throttled function is called again by the state machine and by the schedules,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use recovery::fence::steps;
 use recovery::inventory::Resource;
 use recovery::kind::Kind;
+use recovery::operator_check::OperatorCheck;
 use recovery::permissions::{key as key_of, may_manage};
 use recovery::plan::Plan;
 use recovery::run::{RehearsalAnswer, Stage};
@@ -118,6 +119,14 @@ pub(crate) async fn rehearse(
             reason: format!("{left} permissions are still to be read"),
         });
     }
+    let check = OperatorCheck {
+        format_version: 1,
+        run: run_id.clone(),
+        checked_at: now,
+        objects: found.checked.len(),
+        refused: found.refused.clone(),
+    };
+    ports.put(&keys::operator_check(site), &check).await?;
     if found.refused.is_empty() {
         ports.finish(run_id, token, Stage::Rehearsal).await?;
         return Ok(Answer::Rehearsed {

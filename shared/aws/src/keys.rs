@@ -70,6 +70,12 @@ pub fn aws_fence(site: SiteLabel) -> String {
     format!("fences/{site}.json")
 }
 
+/// What the last drill found of the operator's permissions at a site.
+#[must_use]
+pub fn operator_check(site: SiteLabel) -> String {
+    format!("fences/{site}-operator.json")
+}
+
 /// A bucket's policy as it was before a fence first changed it.
 #[must_use]
 pub fn bucket_policy_before(run: &RunId, bucket: &str, millisecond: i64) -> String {

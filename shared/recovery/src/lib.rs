@@ -13,6 +13,7 @@ pub mod incident;
 pub mod inventory;
 pub mod kind;
 pub mod ledger;
+pub mod operator_check;
 pub mod permissions;
 pub mod plan;
 mod quartz;

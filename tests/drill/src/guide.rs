@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use aws::store::Store;
 use recovery::baseline::BaselinePointer;
-use recovery::site::RunId;
+use recovery::operator_check::OperatorCheck;
+use recovery::site::{RunId, SiteLabel};
 use serde_json::Value;
 
 use crate::estate::Estate;
@@ -162,6 +163,12 @@ async fn after(section: &Section, world: &mut World) -> Result<(), DrillError> {
         promised(
             outcome.and_then(Value::as_str) == Some("Completed"),
             &format!("the first drill ended in {outcome:?}"),
+        )?;
+        let key = aws::keys::operator_check(SiteLabel::Primary);
+        let operator: Option<OperatorCheck> = world.read(&key).await?;
+        promised(
+            operator.is_some_and(|check| check.objects > 0 && check.refused.is_empty()),
+            "the first drill has not checked what the operator may do",
         )?;
     } else if section.title == "Removal" {
         for stack in [NAME.to_owned(), "second".to_owned()] {

@@ -20,9 +20,11 @@ use drill::workspace::SimulatedWorkspace;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use recovery::baseline::{BASELINE_FORMAT, Baseline, BaselinePointer};
+use recovery::failure::FailureName;
+use recovery::operator_check::OperatorCheck;
 use recovery::plan::{DataSource, Plan};
 use recovery::readiness::{ReadinessAnswer, ReadinessStatus};
-use recovery::site::{Epoch, Region, SiteLabel};
+use recovery::site::{Epoch, Region, RunId, SiteLabel};
 use sites::{Purpose, Role, connect, read_names, read_permissions, read_record};
 use workspace_sim::Inventory;
 
@@ -310,7 +312,7 @@ async fn a_data_source_that_does_not_answer_is_told_with_its_address() {
 }
 
 #[tokio::test]
-async fn an_account_that_would_throttle_the_run_and_a_secret_that_ends_are_told() {
+async fn an_account_that_would_throttle_a_secret_that_ends_and_an_operator_who_may_not_are_told() {
     let primary = inventory(None).unwrap();
     let standby = standby_of(&primary).unwrap();
     let pair = Pair::start(primary, standby, without_buckets()).await;
@@ -338,7 +340,56 @@ async fn an_account_that_would_throttle_the_run_and_a_secret_that_ends_are_told(
         .unwrap();
     let notes = pair.check().await.readiness.notes;
     assert_eq!(told(&notes, "12 concurrent executions"), 1, "{notes:?}");
+    assert_eq!(told(&notes, "was never checked"), 1, "{notes:?}");
     let words = format!("the client secret of the secondary site's observer ends on {tomorrow}");
     assert_eq!(told(&notes, &words), 1, "{notes:?}");
+
+    let key = aws::keys::operator_check(SiteLabel::Primary);
+    let check = OperatorCheck {
+        format_version: 1,
+        run: RunId::new("drill-1"),
+        checked_at: pair.ports.now(),
+        objects: 40,
+        refused: ["job 7 \"load\"".to_owned()].into(),
+    };
+    pair.ports.put(&key, &check).await.unwrap();
+    let found = pair.check().await.readiness;
+    assert_eq!(told(&found.notes, "was never checked"), 0);
+    assert_eq!(told(&found.blockers, "may not manage 1 of 40"), 1);
+    assert_eq!(found.answer(), ReadinessAnswer::NotReady);
     pair.stop().await;
+}
+
+#[tokio::test]
+async fn no_credential_is_read_for_a_host_that_is_not_of_databricks() {
+    let primary = inventory(None).unwrap();
+    let standby = standby_of(&primary).unwrap();
+    let pair = Pair::start(primary, standby, without_buckets()).await;
+    let (region, site) = (Region::new(CONTROL_REGION), SiteLabel::Secondary);
+    let url = aws::keys::workspace_url(&pair.plan.name, site);
+    let parameters = &pair.ports.parameters;
+    let elsewhere = "https://dbc-a1b2345c-d6e7.cloud.databricks.com.example.net";
+    parameters.put(&region, &url, elsewhere).await.unwrap();
+    // It would be the error, were it looked at.
+    let credential = aws::keys::credential(&pair.plan.name, site, "observer");
+    parameters
+        .put(&region, &credential, "nonsense")
+        .await
+        .unwrap();
+    let invocation = Invocation {
+        request_id: "check".to_owned(),
+        stop_at: SystemTime::now() + Duration::from_secs(300),
+    };
+    let failure = check_readiness::handle(Event::Scheduled, &pair.ports, &pair.around, &invocation)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.name, FailureName::InvalidPlan);
+    assert!(failure.message.contains(elsewhere), "{failure}");
+    assert!(
+        failure.message.contains("no credential is sent there"),
+        "{failure}"
+    );
+    // Not `stop`: it asks for recorded requests, and the standby had none.
+    pair.primary.stop().await;
+    pair.standby.stop().await;
 }
