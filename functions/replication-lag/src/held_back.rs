@@ -222,11 +222,18 @@ where
     }
 }
 
-/// A key that sorts before this one, with little in between.
+/// Behind which key a listing begins with this one or close before it. S3 repeats it in its XML, so it holds no control character.
 fn before(key: &str) -> Option<String> {
     let mut chars = key.chars();
-    chars.next_back();
-    Some(chars.as_str().to_owned()).filter(|shorter| !shorter.is_empty())
+    let last = chars.next_back()?;
+    let shorter = chars.as_str();
+    let previous = u32::from(last).checked_sub(1).and_then(char::from_u32);
+    match previous.filter(|c| !c.is_control()) {
+        // No key sorts between those that begin so and this one.
+        Some(previous) => Some(format!("{shorter}{previous}{}", char::MAX)),
+        None if shorter.is_empty() => None,
+        None => Some(shorter.to_owned()),
+    }
 }
 
 impl Found {

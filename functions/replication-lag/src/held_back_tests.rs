@@ -90,6 +90,23 @@ fn little_is_listed_of_a_large_active_site_and_nothing_of_other_data_sets() {
 }
 
 #[test]
+fn a_listing_begins_close_before_the_key_that_it_is_for() {
+    for (key, after) in [
+        ("a/z", Some("a/y\u{10ffff}")),
+        ("a/0", Some("a//\u{10ffff}")),
+        ("a b ", Some("a b")),
+        ("\u{e000}", None),
+        ("", None),
+    ] {
+        assert_eq!(before(key).as_deref(), after, "{key:?}");
+        assert!(
+            before(key).is_none_or(|before| before.as_str() < key),
+            "{key:?}"
+        );
+    }
+}
+
+#[test]
 fn a_full_list_says_that_it_is_not_complete() {
     let there = site(&[("a", 1, 200), ("b", 1, 200), ("c", 1, 200)]);
     let (found, _) = walk(&there, &Site::new(), 2, 2);

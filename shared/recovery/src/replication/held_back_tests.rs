@@ -50,6 +50,9 @@ fn what_the_fence_does_not_hold_is_not_looked_at() {
     let exempt = plan(|plan| {
         plan["replication_fence"]["exempt"] =
             json!([{"data_set": "ledger", "why": "cloned by a job"}]);
+        for site in ["primary", "secondary"] {
+            plan["data_sets"][2]["locations"][site]["bucket"] = json!(format!("ledger-{site}"));
+        }
     });
     assert_eq!(names(&exempt, SiteLabel::Primary), ["lake", "sales"]);
     let turned = plan(|plan| {
