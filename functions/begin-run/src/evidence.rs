@@ -58,6 +58,7 @@ pub(crate) async fn evidence(
         baseline,
         replication: replication.filter(|r| r.from == from),
         repair: None,
+        held_back: None,
         workspace_urls,
     })
 }

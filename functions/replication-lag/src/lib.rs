@@ -1,11 +1,12 @@
 //! Lag and recovery point of every data set. On its schedule it compares the logs of Delta tables, proves now and then that
 //! every file has arrived, writes and looks for marker objects and reads S3's own metrics; in a run it proves every table
-//! once and freezes what would be lost, before anybody is asked.
+//! once and freezes what would be lost, before anybody is asked. A switchover to a fenced site lists what that fence held back.
 
 mod alert;
 mod book;
 pub mod cloudwatch;
 mod freeze;
+mod held_back;
 mod markers;
 mod measure;
 mod status;

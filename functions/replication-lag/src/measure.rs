@@ -15,7 +15,7 @@ use crate::book::{BOOK_FORMAT, TableBook};
 use crate::markers::{self, Seen, Watched};
 use crate::status::{self, Groups, Measured};
 use crate::tables::{Due, OpenSet};
-use crate::{Answer, Reach, alert, freeze, measured};
+use crate::{Answer, Reach, alert, freeze, held_back, measured};
 
 /// Tables that are proven before what was found is stored.
 const BATCH: usize = 64;
@@ -51,7 +51,7 @@ pub(crate) async fn scheduled(
 }
 
 /// In a run: every table is proven once, or as many as the plan's time allows. Nothing is asked of the source's region but
-/// whether it answers.
+/// whether it answers. In a switchover to a fenced site what its fence held back is listed meanwhile.
 pub(crate) async fn in_run(
     ports: &Ports,
     plan: &Plan,
@@ -75,7 +75,12 @@ pub(crate) async fn in_run(
     let time = limit.min(invocation.left());
     let before = newest(ports, from).await;
     let mut work = open_all(ports, plan, reach, from, since, time).await?;
-    prove(ports, plan, &mut work, Some(since), time).await?;
+    let (proven, listed) = futures::join!(
+        prove(ports, plan, &mut work, Some(since), time),
+        held_back::list(ports, plan, &reach.buckets, &document, token, time),
+    );
+    proven?;
+    listed?;
     let passed = Duration::try_from(ports.now().duration_since(now)).unwrap_or_default();
     let open: usize = work
         .iter()

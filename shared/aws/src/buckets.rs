@@ -1,4 +1,4 @@
-//! Marker objects in the data buckets of both sites' regions.
+//! The data buckets of both sites' regions: marker objects, and listings.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +10,9 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use jiff::Timestamp;
 use recovery::failure::FailureName;
+use recovery::replication::{ListedObject, whole_key};
 use recovery::site::Region;
 
 use crate::Failure;
@@ -39,6 +41,15 @@ pub struct SignedRequest {
     pub url: String,
     /// Headers that were signed.
     pub headers: Vec<(String, String)>,
+}
+
+/// One page of a listing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// The objects by their keys below the prefix, in the order of the keys' bytes.
+    pub objects: Vec<ListedObject>,
+    /// Whether others come behind the last of them.
+    pub more: bool,
 }
 
 /// A client of one region.
@@ -190,6 +201,44 @@ impl Buckets {
             .map_err(aws_failure!(format!("listing s3://{bucket}/{prefix}")))
     }
 
+    /// The next 1000 objects below a prefix without slashes at its ends, behind a key below it. One request.
+    ///
+    /// # Errors
+    /// What S3 said, or that the region did not answer.
+    pub async fn list_after(
+        &self,
+        region: &Region,
+        bucket: &str,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<ListPage, Failure> {
+        let what = || format!("listing s3://{bucket}/{prefix}");
+        let folder = whole_key(prefix, "");
+        let answer = self
+            .client(region)
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(&folder)
+            .set_start_after(after.map(|after| format!("{folder}{after}")))
+            .send()
+            .await
+            .map_err(aws_failure!(what()))?;
+        let listed = answer
+            .contents()
+            .iter()
+            .map(|object| understood(object, &folder));
+        let objects: Option<Vec<ListedObject>> = listed.collect();
+        let more = answer.is_truncated().unwrap_or_default();
+        match objects {
+            // A caller goes on behind the last object, so there must be one.
+            Some(objects) if !more || !objects.is_empty() => Ok(ListPage { objects, more }),
+            _ => Err(Failure::internal(format!(
+                "{}: the answer is not understood",
+                what()
+            ))),
+        }
+    }
+
     /// What S3 says of an object's replication: `PENDING`, `COMPLETED` or `FAILED` at the source, `REPLICA` at the
     /// destination. `None` if no rule covers it, or there is no such object.
     ///
@@ -226,4 +275,13 @@ impl Buckets {
             ))(error)),
         }
     }
+}
+
+fn understood(object: &aws_sdk_s3::types::Object, folder: &str) -> Option<ListedObject> {
+    let modified = object.last_modified()?.to_millis().ok()?;
+    Some(ListedObject {
+        key: object.key()?.strip_prefix(folder)?.to_owned(),
+        size: u64::try_from(object.size()?).ok()?,
+        modified: Timestamp::from_millisecond(modified).ok()?,
+    })
 }

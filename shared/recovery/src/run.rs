@@ -12,7 +12,7 @@ use crate::baseline::BaselinePointer;
 use crate::failure::FailureName;
 use crate::fence::FenceAnswer;
 use crate::readiness::ReadinessAnswer;
-use crate::replication::{MeasureAnswer, ReplicationStatus};
+use crate::replication::{HeldBack, MeasureAnswer, ReplicationStatus};
 use crate::reset::StandbyAnswer;
 use crate::site::{Epoch, PlanName, RunId, RunToken, SiteLabel};
 use crate::state::Fence;
@@ -174,6 +174,9 @@ pub struct Evidence {
     /// What a person must do at the standby so that its tables can be used.
     #[serde(default)]
     pub repair: Option<Repair>,
+    /// What the fence on the target held back, if a switchover found it fenced.
+    #[serde(default)]
+    pub held_back: Option<HeldBack>,
     /// The workspace URLs at that moment.
     pub workspace_urls: BTreeMap<SiteLabel, String>,
 }

@@ -162,11 +162,16 @@ async fn replicate(buckets: &Buckets, replicator: &Buckets, way: &Mutex<Way>) {
     }
 }
 
-/// What a person does by the scripts of the run, to the end: nothing of the failure is left in the tables of either bucket.
+/// What a person does by the scripts of the run, to the end: nothing of the failure is left in the tables of the bucket, but for these
+/// objects.
 ///
 /// # Errors
 /// What S3 said.
-pub async fn repair_tables(client: &aws_sdk_s3::Client, bucket: &str) -> Result<(), DrillError> {
+pub async fn repair_tables(
+    client: &aws_sdk_s3::Client,
+    bucket: &str,
+    but: &BTreeSet<String>,
+) -> Result<(), DrillError> {
     let failed = |what: &str, error: String| DrillError::Aws(format!("{what} {bucket}: {error}"));
     let listed = client
         .list_objects_v2()
@@ -175,7 +180,8 @@ pub async fn repair_tables(client: &aws_sdk_s3::Client, bucket: &str) -> Result<
         .send()
         .await
         .map_err(|e| failed("listing", DisplayErrorContext(&e).to_string()))?;
-    for key in listed.contents().iter().filter_map(|object| object.key()) {
+    let keys = listed.contents().iter().filter_map(|object| object.key());
+    for key in keys.filter(|key| !but.contains(*key)) {
         client
             .delete_object()
             .bucket(bucket)

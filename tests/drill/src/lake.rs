@@ -24,6 +24,15 @@ const REPLICATE_EVERY: Duration = Duration::from_millis(700);
 /// Each table gets a commit with every second copy.
 const COMMIT_EVERY: u32 = 2;
 
+/// Objects beside the tables that are written when the region dies, and whether they arrive.
+const BESIDE: [(&str, bool); 3] = [
+    ("raw/late news.csv", false),
+    (REWRITTEN, false),
+    ("raw/arrived.csv", true),
+];
+/// The standby writes an object by this name, too.
+const REWRITTEN: &str = "raw/rewritten.csv";
+
 /// One table as the world knows it: what was written, and what of it has arrived.
 #[derive(Clone, Debug, Default)]
 struct Table {
@@ -38,6 +47,7 @@ struct Known {
     contents: BTreeMap<String, Vec<u8>>,
     arrived: BTreeSet<String>,
     held: Vec<String>,
+    refused: BTreeSet<String>,
 }
 
 /// What came of the objects that were held back when the region died, once it was back.
@@ -136,9 +146,28 @@ impl Lake {
     }
 
     /// The region dies in the middle of replication: of the first table a commit has arrived without its data file, of the
-    /// second a commit is missing and the next one is there.
+    /// second a commit is missing and the next one is there. Of the objects beside them one arrives.
     pub async fn cut_off(&mut self) {
         self.stop().await;
+        let region = Region::new(PRIMARY_REGION);
+        for (key, arrives) in BESIDE {
+            let bytes = format!("what the primary wrote to {key}").into_bytes();
+            let put = self
+                .buckets
+                .put(&region, PRIMARY_BUCKET, key, bytes.clone());
+            // What S3 did not take was never written.
+            if put.await.is_err() {
+                continue;
+            }
+            lock(&self.known, |known| {
+                known.contents.insert(key.to_owned(), bytes);
+            });
+            if arrives {
+                let _ = copy(&self.replicator, &self.known, key).await;
+            } else {
+                lock(&self.known, |known| known.held.push(key.to_owned()));
+            }
+        }
         let [first, second] = TABLES;
         for (table, arrives) in [
             (first, [true, false]),
@@ -157,7 +186,7 @@ impl Lake {
         }
     }
 
-    /// The standby writes commits of its own where the old site's are still on their way.
+    /// The standby writes commits and an object of its own where the old site's are still on their way.
     ///
     /// # Errors
     /// What S3 said.
@@ -171,6 +200,10 @@ impl Lake {
                 .put(&region, SECONDARY_BUCKET, &key, bytes)
                 .await?;
         }
+        let bytes = b"the standby's".to_vec();
+        self.buckets
+            .put(&region, SECONDARY_BUCKET, REWRITTEN, bytes)
+            .await?;
         Ok(())
     }
 
@@ -185,6 +218,7 @@ impl Lake {
             match copy(&self.replicator, &self.known, &object).await {
                 Ok(()) => delivery.arrived.push(object),
                 Err(failure) if failure.name == FailureName::AccessDenied => {
+                    lock(&self.known, |known| known.refused.insert(object.clone()));
                     delivery.refused.push(object);
                 }
                 Err(failure) => return Err(failure.into()),
@@ -193,7 +227,35 @@ impl Lake {
         Ok(delivery)
     }
 
-    /// Every object of the tables in the standby's bucket, by key, with its content.
+    /// Data files that the standby's bucket refused. A table whose log does not name them can have them below it.
+    #[must_use]
+    pub fn refused_files(&self) -> BTreeSet<String> {
+        let all = lock(&self.known, |known| known.refused.clone());
+        let files = all.into_iter().filter(|key| !key.contains("/_delta_log/"));
+        files.collect()
+    }
+
+    /// The refused objects that still lie at the primary and not at the secondary, and whether the secondary has another one by that
+    /// name.
+    ///
+    /// # Errors
+    /// What S3 said.
+    pub async fn still_held_back(&self) -> Result<BTreeMap<String, bool>, DrillError> {
+        let (there, here) = (Region::new(PRIMARY_REGION), Region::new(SECONDARY_REGION));
+        let mut found = BTreeMap::new();
+        for key in lock(&self.known, |known| known.refused.clone()) {
+            let old = self.buckets.get(&there, PRIMARY_BUCKET, &key).await?;
+            let new = self.buckets.get(&here, SECONDARY_BUCKET, &key).await?;
+            if let Some(old) = old
+                && new.as_ref().map(Vec::len) != Some(old.len())
+            {
+                found.insert(key, new.is_some());
+            }
+        }
+        Ok(found)
+    }
+
+    /// Every object of the tables and beside them in the standby's bucket, by key, with its content.
     ///
     /// # Errors
     /// What S3 said.

@@ -1,7 +1,7 @@
 //! The way home after a failover: a switchover back to the primary, and both sites as they were at the start.
 
 use recovery::baseline::BaselinePointer;
-use recovery::replication::ReplicationStatus;
+use recovery::replication::{HeldBackDocument, ReplicationStatus};
 use recovery::report::Report;
 use recovery::run::{Mode, Outcome, RunDocument, Stage};
 use recovery::site::{PlanName, RunId, SiteLabel};
@@ -80,7 +80,48 @@ impl Drill<'_> {
                 .collect(),
             report: path,
         });
+        let broken = self.judge_held_back(report.as_ref()).await?;
+        summary.violations.extend(broken);
         self.judge_home(summary).await
+    }
+
+    /// The switchover has listed what the fence on the primary held back.
+    async fn judge_held_back(&self, report: Option<&Report>) -> Result<Vec<String>, DrillError> {
+        use aws::store::Store;
+        let Some(lake) = &self.world.lake else {
+            return Ok(Vec::new());
+        };
+        let id = RunId::new(HOME);
+        let held = lake.still_held_back().await?;
+        let key = aws::keys::of_run(&id, "held-back.json");
+        let listing: Option<HeldBackDocument> = self.world.read(&key).await?;
+        let mut manifests = [String::new(), String::new()];
+        for (text, name) in manifests
+            .iter_mut()
+            .zip(["held-back.csv", "held-back-overwrites.csv"])
+        {
+            let key = aws::keys::of_run(&id, &format!("repair/{name}"));
+            if let Some(stored) = self.world.store().get(&key).await? {
+                *text = String::from_utf8_lossy(&stored.bytes).into_owned();
+            }
+        }
+        self.progress.say(&format!(
+            "of the refused objects {} lie at the primary only; the switchover has listed {}",
+            held.len(),
+            listing
+                .iter()
+                .flat_map(|l| &l.data_sets)
+                .map(|set| set.count)
+                .sum::<u64>()
+        ));
+        let there = crate::plan::PRIMARY_BUCKET;
+        Ok(crate::data_promises::held_back_violations(
+            listing.as_ref(),
+            &manifests,
+            &held,
+            there,
+            report,
+        ))
     }
 
     /// Until the secondary is recorded as the active site, both sites have been healthy for long enough, and its data arrives.

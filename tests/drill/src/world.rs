@@ -1,6 +1,6 @@
 //! The world of a drill: the cloud with the deployed stack, both workspaces, and the S3 replication between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -332,12 +332,14 @@ impl World {
     /// # Errors
     /// What S3 said.
     pub async fn turn_replication_round(&mut self) -> Result<(), DrillError> {
-        for (bucket, region) in [
-            (PRIMARY_BUCKET, PRIMARY_REGION),
-            (SECONDARY_BUCKET, SECONDARY_REGION),
+        // What the fence held back a person leaves where it is.
+        let refused = self.lake.as_ref().map(Lake::refused_files);
+        for (bucket, region, but) in [
+            (PRIMARY_BUCKET, PRIMARY_REGION, refused.unwrap_or_default()),
+            (SECONDARY_BUCKET, SECONDARY_REGION, BTreeSet::new()),
         ] {
             let client = aws_sdk_s3::Client::new(&sdk_config(&self.cloud.endpoint(), region).await);
-            homeward::repair_tables(&client, bucket).await?;
+            homeward::repair_tables(&client, bucket, &but).await?;
         }
         let replicator = lake::replicator(&self.config, HOMEWARD_ROLE, PRIMARY_REGION).await?;
         let buckets = Buckets::new(self.config.clone());

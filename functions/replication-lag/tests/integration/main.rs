@@ -6,6 +6,7 @@
     reason = "a test stops where it fails"
 )]
 
+mod held_back;
 mod lake;
 mod runs;
 mod schedule;

@@ -24,6 +24,8 @@ pub(crate) struct Setting {
     pub(crate) store: MemoryStore,
     pub(crate) notices: MemoryNotices,
     pub(crate) lake: Lake,
+    /// What markers and listings are asked of; nothing answers if none.
+    pub(crate) buckets: Option<Buckets>,
     /// Seconds by which the ports' clock is ahead of the real one.
     ahead: Arc<AtomicI64>,
 }
@@ -54,6 +56,7 @@ impl Setting {
             store,
             notices,
             lake: Lake::new(),
+            buckets: None,
             ahead,
         }
     }
@@ -68,8 +71,9 @@ impl Setting {
 
     pub(crate) async fn call_for(&self, event: Event, time: Duration) -> Result<Answer, Failure> {
         let config = SdkConfig::builder().build();
+        let buckets = self.buckets.clone();
         let reach = Reach {
-            buckets: Buckets::new(config.clone()),
+            buckets: buckets.unwrap_or_else(|| Buckets::new(config.clone())),
             cloudwatch: ReplicationCloudWatch::new(config),
             open: self.lake.open(),
         };

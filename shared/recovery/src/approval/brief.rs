@@ -10,6 +10,7 @@ use crate::evidence::FrozenEvidence;
 use crate::kind::Kind;
 use crate::plan::Plan;
 use crate::readiness::{Readiness, ReadinessAnswer};
+use crate::replication::HeldBack;
 use crate::run::{Mode, RunDocument};
 use crate::site::{PlanName, Region, RunId, SiteLabel};
 use crate::verdict::{Layers, Status, Verdict};
@@ -330,6 +331,9 @@ fn limits(question: &Question, run: &RunDocument) -> Vec<String> {
                 .to_owned(),
         );
         limits.extend(run.evidence.repair.as_ref().map(|repair| repair.in_words()));
+        let held_back = run.evidence.held_back.as_ref();
+        let held_back = held_back.filter(|h| h.needs_a_person());
+        limits.extend(held_back.map(HeldBack::in_words));
     }
     if !matches!(question, Question::Unfence { .. }) {
         limits.push(

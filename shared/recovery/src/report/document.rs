@@ -10,6 +10,7 @@ use super::lessons::Lesson;
 use super::{Clock, Comparison, DataLoss, Drift, GotThrough, KindTally, StageSeconds};
 use crate::approval::{Decisions, Views};
 use crate::inventory::Subject;
+use crate::replication::HeldBack;
 use crate::run::{Mode, Outcome, Repair, StageRecord};
 use crate::site::{PlanName, Region, RunId, SiteLabel};
 use crate::validation::Check;
@@ -86,6 +87,9 @@ pub struct Report {
     /// What a person must do at the standby so that its tables can be used; none if they can be used as they are.
     #[serde(default)]
     pub repair: Option<Repair>,
+    /// What the fence on the target held back, if a switchover found it fenced.
+    #[serde(default)]
+    pub held_back: Option<HeldBack>,
     /// The ledger by site and kind.
     #[serde(default)]
     pub ledger: Vec<KindTally>,

@@ -132,6 +132,7 @@ pub fn make(facts: Facts<'_>) -> Report {
             .collect(),
         data,
         repair: run.evidence.repair.clone(),
+        held_back: run.evidence.held_back.clone(),
         ledger: tally.rows(),
         got_through: GotThrough::of(run, facts.pages, facts.fence),
         fenced: tally.fenced,

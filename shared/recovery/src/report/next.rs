@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Report, words};
+use crate::replication::HeldBack;
 use crate::run::{Mode, Outcome, RunDocument};
 
 /// What is left for people, in words: each a line that somebody can take on.
@@ -11,6 +12,8 @@ pub(super) fn left_to_do(report: &Report, fence_stands: bool) -> Vec<String> {
     if let Some(repair) = &report.repair {
         left.push(repair.in_words());
     }
+    let held_back = report.held_back.as_ref().filter(|h| h.needs_a_person());
+    left.extend(held_back.map(HeldBack::in_words));
     let mut listed: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for item in &report.listed {
         *listed
@@ -68,10 +71,14 @@ fn step_after(run: &RunDocument, outcome: Outcome, fence_stands: bool) -> String
         Outcome::Completed if run.mode == Mode::Drill => {
             "nothing: both sites are as they were".to_owned()
         }
-        Outcome::Completed if run.mode == Mode::Switchover && !fence_stands => format!(
-            "nothing: the {} site stands by as it was recorded",
-            run.from
-        ),
+        Outcome::Completed if run.mode == Mode::Switchover && !fence_stands => {
+            let stands_by = format!("the {} site stands by as it was recorded", run.from);
+            let held_back = run.evidence.held_back.as_ref();
+            match held_back.filter(|h| h.needs_a_person()) {
+                Some(held_back) => format!("{stands_by}. {}", held_back.in_words()),
+                None => format!("nothing: {stands_by}"),
+            }
+        }
         Outcome::Completed => {
             let repair = run.evidence.repair.as_ref();
             format!(

@@ -83,7 +83,7 @@ async fn what_was_held_back_corrupts_the_standby_without_the_fence_and_is_refuse
         let broken = delivery_violations(&delivery, &before, &after);
         assert_eq!(broken.is_empty(), fenced, "{broken:?}");
         if fenced {
-            assert_eq!(delivery.refused.len(), 3);
+            assert_eq!(delivery.refused.len(), 5);
             let now = policies.get(&region, bucket).await.unwrap();
             let Lifted::Write(text) = lifted(now.as_deref(), &PlanName::new(NAME)).unwrap() else {
                 panic!("the foreign statement is gone");
