@@ -292,6 +292,8 @@ mod tests {
             "left_to_do": ["look at 2 runs left alone: interrupted"],
             "lessons": [{"number": 3, "run": "incident-0", "lesson": "more idle instances", "why": "pools were slow", "who": "Ada", "at": "2026-02-01T00:00:00Z"}],
             "drift": [{"when": "before the approval", "kind": "job", "name": "late", "status": "DRIFTED", "blocking": false, "fields": ["settings.tags"]}],
+            "held_back": {"document": "runs/r/held-back.json", "manifest": "runs/r/repair/held-back.csv", "overwriting": null,
+                "site": "primary", "objects": 2, "bytes": 2048, "overwrites": 0, "problems": ["lake: denied"]},
             "repair": null, "fenced": {"job": 12},
             "restored": {"job": 11, "cluster": 2}, "unverified": [{"kind": "job", "id": "1", "name": "late"}],
             "listed": [{"subject": {"kind": "run", "id": "1", "name": "a"}, "reason": "interrupted"},
@@ -324,6 +326,8 @@ mod tests {
             "Ada",
             "FAILED",
             "2026-03-01 00:30:00 UTC",
+            "2 objects (2.0 KiB) of the primary site never reached the secondary site",
+            "NOT COMPLETE (runs/r/held-back.json): lake: denied",
         ] {
             assert!(page.contains(figure), "the page lacks {figure}");
         }
@@ -348,6 +352,7 @@ mod tests {
         report["data"][2]["name"] = json!(evil);
         report["lessons"][0]["lesson"] = json!(evil);
         report["drift"][0]["name"] = json!(evil);
+        report["held_back"]["problems"][0] = json!(evil);
         let page = page(&report);
         assert!(!page.contains("<script"), "{page}");
         assert_eq!(page.matches("</svg>").count(), 2, "a name ended a chart");

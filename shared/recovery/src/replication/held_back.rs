@@ -335,17 +335,12 @@ impl HeldBack {
             (0, false) => format!("the {to} site has all that was seen of the {from} site's last"),
             (objects, _) => {
                 let plural = if objects == 1 { "" } else { "s" };
-                let manifests = [&self.manifest, &self.overwriting];
-                let named: Vec<&str> = manifests
-                    .into_iter()
-                    .flatten()
-                    .map(String::as_str)
-                    .collect();
+                let named = self.manifest.as_ref();
                 format!(
-                    "{objects} object{plural} ({}) of the {from} site never reached the {to} site, or were deleted there since: {}; \
+                    "{objects} object{plural} ({}) of the {from} site never reached the {to} site, or were deleted there since{}; \
                      decide what they are worth before you send them",
                     bytes_in_words(self.bytes),
-                    named.join(", ")
+                    named.map_or_else(String::new, |key| format!(": {key}"))
                 )
             }
         };
@@ -368,7 +363,7 @@ impl HeldBack {
 
 fn bytes_in_words(bytes: u64) -> String {
     if bytes < 1024 {
-        return format!("{bytes} bytes");
+        return format!("{bytes} B");
     }
     let (mut value, mut unit) = (bytes as f64 / 1024.0, "KiB");
     for larger in ["MiB", "GiB", "TiB", "PiB"] {

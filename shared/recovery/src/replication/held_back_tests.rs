@@ -186,15 +186,22 @@ fn the_words_tell_what_is_known_and_what_is_not() {
         (
             held(1, 1023, 0, &[]),
             true,
-            "1 object (1023 bytes) of the primary site never reached the secondary site, or were deleted there since: \
+            "1 object (1023 B) of the primary site never reached the secondary site, or were deleted there since: \
              runs/r/repair/held-back.csv; decide what they are worth before you send them",
         ),
         (
             held(2, 1536, 1, &[]),
             true,
             "2 objects (1.5 KiB) of the primary site never reached the secondary site, or were deleted there since: \
-             runs/r/repair/held-back.csv, runs/r/repair/held-back-overwrites.csv; decide what they are worth before you send them; \
+             runs/r/repair/held-back.csv; decide what they are worth before you send them; \
              sending 1 of them (runs/r/repair/held-back-overwrites.csv) would replace what the secondary site has written since",
+        ),
+        (
+            held(1, 1, 1, &[]),
+            true,
+            "1 object (1 B) of the primary site never reached the secondary site, or were deleted there since; decide what they \
+             are worth before you send them; sending 1 of them (runs/r/repair/held-back-overwrites.csv) would replace what the \
+             secondary site has written since",
         ),
         (
             held(0, 0, 0, &["sales: denied"]),
@@ -209,7 +216,7 @@ fn the_words_tell_what_is_known_and_what_is_not() {
         );
     }
     for (bytes, words) in [
-        (0, "0 bytes"),
+        (0, "0 B"),
         (1024, "1.0 KiB"),
         (5 * 1024 * 1024, "5.0 MiB"),
         (u64::MAX, "16384.0 PiB"),
