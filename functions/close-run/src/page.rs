@@ -270,7 +270,7 @@ mod tests {
     use super::*;
 
     fn report() -> Value {
-        json!({
+        let mut report = json!({
             "format_version": 1, "run": "incident-1", "plan": "lakehouse", "mode": "failover", "attempts": 2,
             "outcome": "Completed", "reason": "done", "from": "primary", "target": "secondary", "verdict": "RegionDown",
             "failing_since": "2026-03-01T00:00:00Z", "begun_at": "2026-03-01T00:03:00Z",
@@ -292,8 +292,6 @@ mod tests {
             "left_to_do": ["look at 2 runs left alone: interrupted"],
             "lessons": [{"number": 3, "run": "incident-0", "lesson": "more idle instances", "why": "pools were slow", "who": "Ada", "at": "2026-02-01T00:00:00Z"}],
             "drift": [{"when": "before the approval", "kind": "job", "name": "late", "status": "DRIFTED", "blocking": false, "fields": ["settings.tags"]}],
-            "held_back": {"document": "runs/r/held-back.json", "manifest": "runs/r/repair/held-back.csv", "overwriting": null,
-                "site": "primary", "objects": 2, "bytes": 2048, "overwrites": 0, "problems": ["lake: denied"]},
             "repair": null, "fenced": {"job": 12},
             "restored": {"job": 11, "cluster": 2}, "unverified": [{"kind": "job", "id": "1", "name": "late"}],
             "listed": [{"subject": {"kind": "run", "id": "1", "name": "a"}, "reason": "interrupted"},
@@ -301,7 +299,10 @@ mod tests {
             "decisions": [], "views": [], "acts": [{"at": "2026-03-01T00:06:00Z", "act": "hold", "who": "Ada", "why": "wait"}],
             "checks": [{"name": "sign in", "passed": false, "seconds": 0.25, "detail": "refused"}],
             "readiness": ["before the approval: 3 objects present"], "next": "nothing",
-        })
+        });
+        report["held_back"] = json!({"document": "runs/r/held-back.json", "manifest": "runs/r/repair/held-back.csv", "overwriting": null,
+            "site": "primary", "objects": 2, "bytes": 2048, "overwrites": 0, "problems": ["lake: denied"]});
+        report
     }
 
     fn page(report: &Value) -> String {
