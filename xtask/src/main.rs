@@ -44,7 +44,7 @@ enum Task {
     },
     /// Builds every function for Lambda into target/lambda and prints the sizes
     Package {
-        /// For Intel even where the target of Arm is installed; deploy with Architecture=x86_64
+        /// For Intel instead of Arm; deploy with Architecture=x86_64
         #[arg(long)]
         x86_64: bool,
     },

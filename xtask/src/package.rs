@@ -1,19 +1,15 @@
 //! `cargo xtask package`: what Lambda runs.
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use crate::root;
 
-/// What Lambda's Arm machines run.
-const ARM: &str = "aarch64-unknown-linux-gnu";
-
-/// Builds all functions, for Arm where its target is installed, and prints what came of it.
+/// Builds all functions and prints what came of it. cargo-lambda installs the target of Arm if it is missing.
 pub(crate) fn run(x86_64: bool) -> Result<ExitCode, String> {
-    let arm = !x86_64 && has_arm();
     let names = functions()?;
     let mut build = root::cargo();
     build.args(["lambda", "build", "--release"]);
-    build.arg(if arm { "--arm64" } else { "--x86-64" });
+    build.arg(if x86_64 { "--x86-64" } else { "--arm64" });
     for name in &names {
         build.args(["--package", name]);
     }
@@ -34,10 +30,10 @@ pub(crate) fn run(x86_64: bool) -> Result<ExitCode, String> {
         all += size;
         println!("{name:<20} {:>5.1} MB", megabytes(size));
     }
-    let machine = if arm { "arm64" } else { "x86_64" };
+    let machine = if x86_64 { "x86_64" } else { "arm64" };
     println!("{:<20} {:>5.1} MB, for {machine}", "all", megabytes(all));
-    if !arm {
-        println!("deploy with the parameter Architecture=x86_64");
+    if x86_64 {
+        println!("add \"Architecture=x86_64\" to both parameter_overrides in samconfig.toml");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -45,15 +41,6 @@ pub(crate) fn run(x86_64: bool) -> Result<ExitCode, String> {
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
 fn megabytes(size: u64) -> f64 {
     size as f64 / 1e6
-}
-
-/// Whether rustup has the target of Arm; without rustup nobody knows, and Intel always works.
-fn has_arm() -> bool {
-    Command::new("rustup")
-        .args(["target", "list", "--installed"])
-        .current_dir(root::path())
-        .output()
-        .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains(ARM))
 }
 
 fn functions() -> Result<Vec<String>, String> {

@@ -47,7 +47,7 @@ pub(crate) async fn tell(
         return Ok(());
     }
     let mut message = format!(
-        "A failover to the {} site would end in NotReady. New since the check before:\n",
+        "What a failover to the {} site relies on is not in order. New since the check before:\n",
         now.site
     );
     for reason in new.iter().take(NAMED) {

@@ -104,6 +104,15 @@ fn lay_out(options: &Options, clone: &Path) -> Result<(), DrillError> {
     let plan = for_scenario(Scenario::FailoverAndFailback, None);
     let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
     write(&clone.join("plan.json"), &text)?;
+    for site in ["primary", "secondary"] {
+        for role in ["observer", "operator"] {
+            let file = clone.join(format!("credentials/{site}-{role}.json"));
+            write(
+                &file,
+                r#"{"client_id":"sim-client","client_secret":"sim-secret"}"#,
+            )?;
+        }
+    }
     let functions = options.root.join("functions");
     for function in std::fs::read_dir(&functions).map_err(DrillError::file(&functions))? {
         let name = function.map_err(DrillError::file(&functions))?.file_name();
@@ -120,13 +129,10 @@ fn lay_out(options: &Options, clone: &Path) -> Result<(), DrillError> {
 
 /// What comes in place of the reader's values.
 fn values(world: &World) -> String {
-    let credential = r#"'{"client_id":"sim-client","client_secret":"sim-secret"}'"#;
     format!(
         "export PLAN={NAME} AWS_REGION={CONTROL_REGION} AWS_DEFAULT_REGION={CONTROL_REGION} OBSERVER_REGION=eu-west-1\n\
          PRIMARY_URL={} SECONDARY_URL={}\n\
-         PRIMARY_OBSERVER={credential} PRIMARY_OPERATOR={credential}\n\
-         SECONDARY_OBSERVER={credential} SECONDARY_OPERATOR={credential}\n\
-         ONCALL=oncall@example.com TOKEN=of-the-mail\n",
+         CREDENTIALS=$PWD/credentials ONCALL=oncall@example.com\n",
         world.primary.url(),
         world.secondary.url(),
     )

@@ -226,7 +226,7 @@ impl World {
         Ok(())
     }
 
-    /// The key of the page's links, as `operate` `rotate_approval_key` makes it.
+    /// The key of the page's links, as `operate` `rotate-approval-key` makes it.
     async fn seed_link_key(&self, ssm: &aws_sdk_ssm::Client) -> Result<(), DrillError> {
         let now = jiff::Timestamp::now().as_nanosecond().unsigned_abs();
         let seed = now ^ (u128::from(std::process::id()) << 96);

@@ -148,8 +148,10 @@ impl Shell {
     }
 }
 
-/// `cargo` in the guide: the clone of a rehearsal has no sources, and its packages are there already.
+/// `cargo` in the guide: the clone of a rehearsal has no sources, and its packages are there already. `aws`: version 1 has names of
+/// its own for the hosts of SQS, whatever address the environment gives.
 const PRELUDE: &str = r#"exec 2>&1
+aws() { if [ "$1" = sqs ]; then command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; else command aws "$@"; fi; }
 cargo() {
   case "$*" in
     "xtask package"*) for package in target/lambda/*/bootstrap; do

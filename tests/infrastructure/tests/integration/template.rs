@@ -245,3 +245,23 @@ fn readiness_knows_how_many_functions_there_are() {
         usize::try_from(check_readiness::FUNCTIONS.0).unwrap()
     );
 }
+
+/// Whoever is paged copies acts out of the runbook and the guide.
+#[test]
+fn every_act_in_the_documents_is_understood() {
+    let mut seen = 0;
+    for document in ["docs/runbook.md", "docs/deploy.md", "README.md"] {
+        for act in file(document).unwrap().split("{\"act\":").skip(1) {
+            let rest = act.split_once('}').unwrap().0;
+            let text = format!("{{\"act\":{rest}}}")
+                .replace(",..}", ",\"who\":..,\"why\":..}")
+                .replace(":..", ":\"..\"")
+                .replace("<target>", "secondary")
+                .replace("<old site>", "primary");
+            let understood = serde_json::from_str::<operate::Act>(&text);
+            assert!(understood.is_ok(), "{document}: {text}: {understood:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 15, "only {seen} acts were found");
+}
