@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::Around;
 use aws::concurrency::AtOnce;
 use aws::notices::Audience;
 use aws::{Ports, keys};
@@ -14,6 +13,8 @@ use recovery::plan::Plan;
 use recovery::readiness::Readiness;
 use recovery::site::SiteLabel;
 use sites::{Purpose, Role, connect};
+
+use crate::Around;
 
 /// The active site may be dark; then nothing is learned of its credential.
 const PATIENCE: Duration = Duration::from_secs(5);

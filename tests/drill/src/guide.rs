@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use aws::store::Store;
 use recovery::baseline::BaselinePointer;
 use recovery::operator_check::OperatorCheck;
-use recovery::site::{RunId, SiteLabel};
+use recovery::site::{PlanName, RunId, SiteLabel};
 use serde_json::Value;
 
 use crate::estate::Estate;
@@ -179,9 +179,17 @@ async fn after(section: &Section, world: &mut World) -> Result<(), DrillError> {
     } else if section.title == "Removal" {
         for stack in [NAME.to_owned(), "second".to_owned()] {
             let found = world.cloud.adopt(&format!("databricks-dr-{stack}")).await;
+            // Any other error would say nothing of the stack.
+            let is_gone = found.is_err_and(|why| why.to_string().contains("does not exist"));
+            promised(is_gone, &format!("the stack of {stack} is not gone"))?;
+        }
+        let plan = PlanName::new(NAME);
+        for site in SiteLabel::ALL {
+            let name = aws::keys::workspace_url(&plan, site);
+            let left = world.parameter(CONTROL_REGION, &name).await?;
             promised(
-                found.is_err(),
-                &format!("the stack of {stack} is still there"),
+                left.is_none(),
+                &format!("the parameter {name} is still there"),
             )?;
         }
         let plan = world.store().get("plan.json").await?;

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::setting::{Setting, delta};
+use crate::setting::{Setting, begun, delta};
 
 /// Objects of each answer.
 const PAGE: usize = 2;
@@ -95,17 +95,7 @@ fn answer(contents: &Contents, target: &str) -> (&'static str, String) {
 async fn begin(at: &Setting, is_fenced: bool) -> Event {
     let now = at.ports.now();
     let (run, token) = (RunId::new("run-1"), RunToken::new("arn:run-1"));
-    let document: RunDocument = serde_json::from_value(json!({
-        "format_version": 1, "run": run, "plan": "lakehouse", "mode": "switchover", "attempt": 1, "token": token, "epoch": 1,
-        "from": "secondary", "target": "primary", "begun_at": now,
-        "evidence": {
-            "verdict": "Healthy", "actionable": false, "failing_since": null, "signals": [], "replication": null,
-            "workspace_urls": {},
-            "baseline": {"format_version": 1, "digest": "d", "site": "secondary", "captured_at": now, "live": {}, "objects": 0},
-        },
-        "stages": [], "committed_at": null, "outcome": null, "reason": null, "closed_at": null, "told_at": null,
-    }))
-    .unwrap();
+    let document = begun(at, Mode::Switchover, SiteLabel::Secondary, 1);
     at.ports
         .change_state(|state| {
             state.active_site = SiteLabel::Secondary;

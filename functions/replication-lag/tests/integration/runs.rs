@@ -5,27 +5,17 @@ use std::time::Duration;
 use recovery::failure::FailureName;
 use recovery::replication::{Basis, MeasureAnswer, predicted_losses};
 use recovery::run::{Mode, RunDocument, Stage};
-use recovery::site::{RunId, RunToken};
+use recovery::site::{RunId, RunToken, SiteLabel};
 use replication_lag::Event;
 use serde_json::{Value, json};
 
-use crate::setting::{Setting, ago, delta};
+use crate::setting::{Setting, ago, begun, delta};
 
 /// A run that has begun now: failing for a minute.
 async fn begin(at: &Setting) -> Event {
     let now = at.ports.now();
     let (run, token) = (RunId::new("run-1"), RunToken::new("arn:run-1"));
-    let document: RunDocument = serde_json::from_value(json!({
-        "format_version": 1, "run": run, "plan": "lakehouse", "mode": "failover", "attempt": 1, "token": token, "epoch": 0,
-        "from": "primary", "target": "secondary", "begun_at": now,
-        "evidence": {
-            "verdict": "RegionDown", "actionable": true, "failing_since": now, "signals": [], "replication": null,
-            "workspace_urls": {},
-            "baseline": {"format_version": 1, "digest": "d", "site": "primary", "captured_at": now, "live": {}, "objects": 0},
-        },
-        "stages": [], "committed_at": null, "outcome": null, "reason": null, "closed_at": null, "told_at": null,
-    }))
-    .unwrap();
+    let document = begun(at, Mode::Failover, SiteLabel::Primary, 0);
     at.ports
         .change_state(|state| state.take_lock(&run, &token, Mode::Failover, now))
         .await

@@ -12,7 +12,8 @@ use aws_config::SdkConfig;
 use jiff::{SignedDuration, Timestamp};
 use recovery::plan::Plan;
 use recovery::replication::ReplicationStatus;
-use recovery::site::Region;
+use recovery::run::{Mode, RunDocument};
+use recovery::site::{Region, SiteLabel};
 use replication_lag::cloudwatch::ReplicationCloudWatch;
 use replication_lag::{Answer, Event, Reach, handle};
 use serde_json::{Value, json};
@@ -105,4 +106,21 @@ pub(crate) fn delta(name: &str, holds: &str, prefix: &str) -> Value {
 /// Milliseconds since 1970, so long ago.
 pub(crate) fn ago(seconds: i64) -> i64 {
     Timestamp::now().as_millisecond() - seconds * 1000
+}
+
+/// A run that has begun now and whose document nothing has changed.
+pub(crate) fn begun(at: &Setting, mode: Mode, from: SiteLabel, epoch: u64) -> RunDocument {
+    let now = at.ports.now();
+    let is_failing = mode == Mode::Failover;
+    serde_json::from_value(json!({
+        "format_version": 1, "run": "run-1", "plan": "lakehouse", "mode": mode, "attempt": 1, "token": "arn:run-1", "epoch": epoch,
+        "from": from, "target": from.other(), "begun_at": now,
+        "evidence": {
+            "verdict": if is_failing { "RegionDown" } else { "Healthy" }, "actionable": is_failing,
+            "failing_since": is_failing.then_some(now), "signals": [], "replication": null, "workspace_urls": {},
+            "baseline": {"format_version": 1, "digest": "d", "site": from, "captured_at": now, "live": {}, "objects": 0},
+        },
+        "stages": [], "committed_at": null, "outcome": null, "reason": null, "closed_at": null, "told_at": null,
+    }))
+    .unwrap()
 }
