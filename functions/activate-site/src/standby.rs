@@ -3,6 +3,7 @@
 
 use aws::{Failure, Invocation, Ports, keys};
 use recovery::baseline::BaselinePointer;
+use recovery::failure::FailureName;
 use recovery::plan::Plan;
 use recovery::reset::{Reset, StandbyAnswer};
 use recovery::run::{RunDocument, Stage};
@@ -34,7 +35,22 @@ pub(crate) async fn one(
     let now = ports.now();
     let lifted = ports
         .change_state(|state| state.lift_in_run(site, run_id, token, now))
-        .await?;
+        .await;
+    let lifted = match lifted {
+        Ok(lifted) => lifted,
+        // No fresh reading shows it quiet: the watch reads it again within a minute.
+        Err(failure) if failure.name == FailureName::InvalidEvent => {
+            let entered = run.entered_at(Stage::Standby, now);
+            let patience = plan.activation.give_up_after_seconds.signed();
+            let answer = if now.duration_since(entered) < patience {
+                StandbyAnswer::Continue
+            } else {
+                StandbyAnswer::Left
+            };
+            return Ok((answer, failure.message));
+        }
+        Err(failure) => return Err(failure),
+    };
     if lifted == Some(Lifted::Waits) {
         let words = format!("a pass of the fence on the {site} site must end first");
         return Ok((StandbyAnswer::Continue, words));

@@ -16,6 +16,7 @@ use recovery::incident::{CurrentIncident, Incident};
 use recovery::plan::Plan;
 use recovery::run::{Mode, RUN_FORMAT, ResumeAt, RunDocument, Stage};
 use recovery::site::{RunId, RunToken, SiteLabel};
+use recovery::state::Refusal;
 use recovery::users::{Move, UsersNotice};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -256,10 +257,15 @@ async fn resume(
 ) -> Result<(RunDocument, bool), Failure> {
     let refuse = |why: String| Failure::new(FailureName::NotResumable, why);
     let mut document = ports.run(&run).await.map_err(|f| refuse(f.message))?;
+    let read = document.token.clone();
     let state = ports.state().await?;
     // The commit may have been made by a function that died before it could note it in the run.
     let commit = state.last_commit.clone().filter(|c| c.run == run);
     document.committed_at = document.committed_at.or(commit.as_ref().map(|c| c.at));
+    // The state alone knows how the attempt ended; `run.json` follows and may be behind.
+    if let Some(end) = state.end_of(&read) {
+        document.outcome = Some(end.outcome);
+    }
     document.reopen(token.clone()).map_err(refuse)?;
     let (from, epoch, mode) = (document.from, document.epoch, document.mode);
     let committed = document.committed_at.is_some();
@@ -290,7 +296,7 @@ async fn resume(
             if !committed {
                 state.require_unchanged(from, epoch, mode)?;
             }
-            state.resume_lock(&run, &token, mode, now)
+            state.resume_lock(&run, &token, &read, mode, now)
         })
         .await?;
     if document.resume_at(fence_stands) == ResumeAt::Readiness {
@@ -298,16 +304,22 @@ async fn resume(
     }
     document.enter(Stage::Begin, now);
     document.finish(Stage::Begin, now);
-    ports
+    let ours = ports
         .change_run(&run, |stored| {
-            // Nobody else may write a run whose lock is ours; a repeat of this call finds its own attempt.
             if stored.token == token {
+                // A repeat of this call finds its own attempt.
                 document.clone_from(stored);
-            } else {
+            } else if stored.token == read {
                 stored.clone_from(&document);
+            } else {
+                return false;
             }
+            true
         })
         .await?;
+    if !ours {
+        return Err(Refusal::LockLost { run }.into());
+    }
     Ok((document, fence_stands))
 }
 

@@ -1,7 +1,7 @@
 //! What must be well before a switchover or a drill begins: nothing forces it.
 
 use aws::{Failure, Ports, keys};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use recovery::baseline::BaselinePointer;
 use recovery::failure::FailureName;
 use recovery::plan::Plan;
@@ -19,7 +19,7 @@ pub(crate) async fn require_well(
     mode: Mode,
     rehearsal: bool,
 ) -> Result<(), Failure> {
-    let mut against = by_state(state, mode);
+    let mut against = by_state(state, mode, ports.now());
     if rehearsal && !plan.planned.live_rehearsal {
         against
             .push("the plan does not allow a live rehearsal (planned.live_rehearsal)".to_owned());
@@ -46,7 +46,7 @@ pub(crate) async fn require_well(
     ))
 }
 
-fn by_state(state: &State, mode: Mode) -> Vec<String> {
+fn by_state(state: &State, mode: Mode, now: Timestamp) -> Vec<String> {
     let mut against = Vec::new();
     if let Some(run) = &state.unsettled {
         against.push(format!(
@@ -56,8 +56,8 @@ fn by_state(state: &State, mode: Mode) -> Vec<String> {
     let target = state.active_site.other();
     if let Some(fence) = state.fences.get(&target) {
         match mode {
-            Mode::Switchover if fence.verified_at.is_none() => against.push(format!(
-                "the fenced {target} site was never seen quiet; the switchover would lift its fence"
+            Mode::Switchover if !fence.is_quiet(now) => against.push(format!(
+                "no fresh reading shows the fenced {target} site quiet; the switchover would lift its fence"
             )),
             Mode::Drill => against.push(format!(
                 "the {target} site is fenced; a drill starts what a fence stops"

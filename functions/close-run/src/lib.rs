@@ -72,7 +72,7 @@ pub struct Answer {
 /// # Errors
 /// `InvalidEvent`, `StateCorrupt`, or what the store said.
 pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
-    let (name, token, (outcome, reason)) = if event.0.get("detail-type").is_some() {
+    let (name, token, ended) = if event.0.get("detail-type").is_some() {
         let event: ExecutionEnded = parse(event.0)?;
         let ended = of_status(&event.detail)?;
         (event.detail.name, event.detail.execution_arn, ended)
@@ -87,7 +87,9 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
             .map(str::to_owned);
         (run.unwrap_or(event.name), event.execution, ended)
     };
-    let Some(run) = run_of(ports, &name, &token).await? else {
+    let run = run_of(ports, &name, &token, &ended).await?;
+    let (outcome, reason) = ended;
+    let Some(run) = run else {
         return Ok(Answer {
             outcome,
             reason,
@@ -126,6 +128,7 @@ async fn run_of(
     ports: &Ports,
     name: &str,
     token: &RunToken,
+    ended: &(Outcome, String),
 ) -> Result<Option<RunDocument>, Failure> {
     let state = ports.state().await?;
     let held = state
@@ -136,16 +139,20 @@ async fn run_of(
         return Ok(None);
     };
     let document: Option<RunDocument> = ports.read(&keys::of_run(&run, "run.json")).await?;
-    match document {
-        Some(document) if document.token == *token => Ok(Some(document)),
-        // Begun, but its document was never written: only the lock is to be given back.
-        _ => {
-            ports
-                .change_state(|state| Ok(state.release_lock(&run, token)))
-                .await?;
-            Ok(None)
-        }
+    if let Some(document) = document.filter(|document| document.token == *token) {
+        return Ok(Some(document));
     }
+    // Begun, but its document was never written, or not begun yet: its function may be slow and alive. Its token ends, so that it can
+    // take no lock any more.
+    let (outcome, reason) = ended;
+    let now = ports.now();
+    ports
+        .change_state(|state| {
+            state.end_attempt(&run, token, *outcome, reason, now);
+            Ok(())
+        })
+        .await?;
+    Ok(None)
 }
 
 async fn close(
@@ -157,30 +164,15 @@ async fn close(
 ) -> Result<Answer, Failure> {
     let now = ports.now();
     let id = run.run.clone();
-    let state = ports.state().await?;
-    let commit = state.last_commit.as_ref().filter(|c| c.run == id);
-    // What an operator or an earlier close has said stands.
-    let closed = ports
-        .change_run(&id, |d| {
-            // A function may have died between the commit and its note in the run.
-            d.committed_at = d.committed_at.or(commit.map(|c| c.at));
-            if d.outcome.is_none() {
-                d.outcome = Some(outcome);
-                d.reason = Some(reason.clone());
-                d.closed_at = Some(now);
-            }
-            d.clone()
-        })
-        .await?;
-    let outcome = closed.outcome.unwrap_or(outcome);
-    // The lock before the report: a report that cannot be made must not keep the next run from starting.
+    // One swap ends the attempt: its token, its lock and its outcome. It comes before the report: a report that cannot be made must not
+    // keep the next run from starting.
     let plan = ports.plan().await.ok();
-    let clean_up = ports.clean_up_order(&closed).await?;
-    ports
+    let clean_up = ports.clean_up_order(&run).await?;
+    let state = ports
         .change_state(|state| {
-            let released = state.release_lock(&id, token);
+            let released = state.end_attempt(&id, token, outcome, &reason, now);
             // A drill changes nothing that a failover would have to wait for.
-            let settles = closed.mode != Mode::Drill;
+            let settles = run.mode != Mode::Drill;
             if let Some(plan) = plan.as_ref().filter(|_| released && settles) {
                 state.cool_down_until = Some(now + plan.cool_down_seconds.signed());
             }
@@ -191,12 +183,43 @@ async fn close(
                     Err(other) => return Err(other),
                 }
             }
-            if outcome == Outcome::Completed && state.unsettled.as_ref() == Some(&id) {
+            let ended = state.end_of(token).map(|end| end.outcome);
+            if ended == Some(Outcome::Completed) && state.unsettled.as_ref() == Some(&id) {
                 state.unsettled = None;
             }
-            Ok(())
+            Ok(state.clone())
         })
         .await?;
+    let commit = state.last_commit.as_ref().filter(|c| c.run == id);
+    // What ended this attempt first stands: an operator, a run that took the lock, an earlier close.
+    let (outcome, reason) = state
+        .end_of(token)
+        .filter(|end| end.outcome != outcome)
+        .map_or((outcome, reason), |end| (end.outcome, end.reason.clone()));
+    let closed = ports
+        .change_run(&id, |d| {
+            // A newer attempt acts for the run by now: this one has nothing to say of it.
+            if d.token != *token {
+                return None;
+            }
+            // A function may have died between the commit and its note in the run.
+            d.committed_at = d.committed_at.or(commit.map(|c| c.at));
+            if d.outcome.is_none() {
+                d.outcome = Some(outcome);
+                d.reason = Some(reason.clone());
+                d.closed_at = Some(now);
+            }
+            Some(d.clone())
+        })
+        .await?;
+    let Some(closed) = closed else {
+        return Ok(Answer {
+            outcome,
+            reason,
+            report: String::new(),
+        });
+    };
+    let outcome = closed.outcome.unwrap_or(outcome);
     let closed = lead_back(ports, closed, outcome).await?;
     let report = gather::gather(
         ports,
@@ -233,7 +256,13 @@ async fn close(
     if closed.told_at.is_none() {
         tell(ports, &report).await?;
         // Told first, noted then: a function that dies in between tells twice, never not at all.
-        ports.change_run(&id, |d| d.told_at = Some(now)).await?;
+        ports
+            .change_run(&id, |d| {
+                if d.token == *token {
+                    d.told_at = Some(now);
+                }
+            })
+            .await?;
     }
     Ok(Answer {
         outcome,
@@ -266,8 +295,10 @@ async fn lead_back(
     };
     ports
         .change_run(&closed.run, |d| {
-            let reason = d.reason.take().unwrap_or_default();
-            d.reason = Some(format!("{reason}; {words}"));
+            if d.token == closed.token {
+                let reason = d.reason.take().unwrap_or_default();
+                d.reason = Some(format!("{reason}; {words}"));
+            }
             d.clone()
         })
         .await

@@ -1,9 +1,8 @@
 //! Ending a run before its commit, and the way back.
 
-use aws::{Failure, Ports};
-use recovery::run::{Mode, Outcome};
+use aws::{Failure, Ports, keys};
+use recovery::run::{Mode, Outcome, RunDocument};
 use recovery::site::RunId;
-use recovery::state::Refusal;
 
 use crate::invalid;
 
@@ -14,47 +13,31 @@ pub(crate) async fn abandon(
     who: &str,
     why: &str,
 ) -> Result<String, Failure> {
-    let document = ports.run(run).await?;
-    if document.committed_at.is_some() {
-        return Err(invalid(format!(
-            "run {run} has committed: the {} site is active; resume it, the way back is a switchover",
-            document.target
-        )));
-    }
-    if ports
-        .state()
-        .await?
-        .last_commit
-        .is_some_and(|c| c.run == *run)
-    {
-        return Err(invalid(format!("run {run} has committed; resume it")));
-    }
-    // The outcome first: whoever closes the run from here on finds it. Asking again does no harm.
     let now = ports.now();
-    ports
-        .change_run(run, |d| {
-            if d.outcome != Some(Outcome::Abandoned) {
-                d.outcome = Some(Outcome::Abandoned);
-                d.reason = Some(format!("abandoned by {who}: {why}"));
-                d.closed_at.get_or_insert(now);
-            }
-        })
-        .await?;
-    // From here on the run's functions refuse to act.
+    let reason = format!("abandoned by {who}: {why}");
+    let stored: Option<RunDocument> = ports.read(&keys::of_run(run, "run.json")).await?;
+    let Some(document) = stored else {
+        return free_unwritten(ports, run, &reason).await;
+    };
+    // One swap decides between this and a commit: from then on the run's functions refuse to act, and whoever closes it finds the
+    // outcome. Asking again changes nothing.
     let clean_up = ports.clean_up_order(&document).await?;
     let held = ports
         .change_state(|state| {
-            if state.last_commit.as_ref().is_some_and(|c| c.run == *run) {
-                return Err(Refusal::LockLost { run: run.clone() });
-            }
-            let held = state.lock.as_ref().is_some_and(|lock| lock.run == *run);
-            if held {
-                state.lock = None;
-                if let Some(order) = &clean_up {
-                    state.order_reset(order.clone())?;
-                }
+            let held = state.abandon(run, &document.token, &reason, now)?;
+            if let Some(order) = clean_up.as_ref().filter(|_| held) {
+                state.order_reset(order.clone())?;
             }
             Ok(held)
+        })
+        .await?;
+    ports
+        .change_run(run, |d| {
+            if d.token == document.token && d.outcome != Some(Outcome::Abandoned) {
+                d.outcome = Some(Outcome::Abandoned);
+                d.reason = Some(reason.clone());
+                d.closed_at.get_or_insert(now);
+            }
         })
         .await?;
     let freed = if held { " and its lock is free" } else { "" };
@@ -77,4 +60,27 @@ pub(crate) async fn abandon(
         _ => "a fence it raised stays until `unfence`".to_owned(),
     };
     Ok(format!("run {run} is abandoned{freed}; {rest}"))
+}
+
+/// A run that took the lock and died before it wrote its document: there is nothing but its lock to free.
+async fn free_unwritten(ports: &Ports, run: &RunId, reason: &str) -> Result<String, Failure> {
+    let now = ports.now();
+    let held = ports
+        .change_state(|state| {
+            let token = state.lock.as_ref().filter(|lock| lock.run == *run);
+            let Some(token) = token.map(|lock| lock.token.clone()) else {
+                return Ok(false);
+            };
+            state.abandon(run, &token, reason, now)
+        })
+        .await?;
+    if held {
+        Ok(format!(
+            "run {run} is abandoned and its lock is free; it had changed nothing"
+        ))
+    } else {
+        Err(invalid(format!(
+            "there is no run {run}; see runs/ in the state bucket"
+        )))
+    }
 }

@@ -60,7 +60,7 @@ pub(crate) async fn decide(
     let receipt = receipt.ok_or_else(|| invalid(format!("there is no request {id}")))?;
     let done = words(&request, asking, receipt, ports.plan_name.as_str())?;
     if let (Some(End::Approved), Question::Unfence { site, .. }) = (done.end, &request.question) {
-        let lifted = fence::lift(ports, *site).await?;
+        let lifted = fence::lift(ports, *site, fence::ground_of(&request)).await?;
         return Ok(format!("{}; {lifted}", done.text));
     }
     Ok(done.text)

@@ -5,10 +5,10 @@ use std::time::Duration;
 use aws::notices::{Audience, Notice};
 use aws::{Failure, Ports};
 use jiff::SignedDuration;
-use recovery::approval::{ApprovalId, Asked, Decisions, End, Receipt, Request};
+use recovery::approval::{ApprovalId, Asked, Decisions, End, Override, Receipt, Request};
 use recovery::failure::FailureName;
 use recovery::site::SiteLabel;
-use recovery::state::{Lifted, Refusal};
+use recovery::state::{LiftGround, Lifted, Refusal};
 
 use crate::decide::{Asking, words};
 
@@ -29,16 +29,17 @@ pub(crate) async fn unfence(
     }
     let fence = state.fences.get(&site).ok_or(Refusal::NoFence { site })?;
     let active = state.active_site == site;
-    if fence.verified_at.is_none() && !active && !asking.confirmed {
+    let now = ports.now();
+    if !fence.is_quiet(now) && !active && !asking.confirmed {
         return Err(Refusal::NeverQuiet { site }.into());
     }
     let run = ports.run(&fence.run).await?;
-    let asked = Asked::unfence(&plan, &run, site, fence, active);
+    let asked = Asked::unfence(&plan, &run, site, fence, active, now);
     let request = request(ports, &asked).await?;
     let decisions = ports.decisions_on(&request).await?;
     // Approved on the page, or by an act that died before it lifted the fence.
     if decisions.as_ref().and_then(Decisions::end) == Some(End::Approved) {
-        return lift(ports, site).await;
+        return lift(ports, site, ground_of(&request)).await;
     }
     let wish = asking.wish(&request);
     let receipt = ports.record_decision(&request.id, wish).await?;
@@ -53,7 +54,7 @@ pub(crate) async fn unfence(
     );
     let done = words(&request, asking, receipt, plan.name.as_str())?;
     if done.end == Some(End::Approved) {
-        return lift(ports, site).await;
+        return lift(ports, site, ground_of(&request)).await;
     }
     if first {
         ask_others(ports, &request, site, asking).await?;
@@ -114,17 +115,39 @@ async fn ask_others(
         .await
 }
 
-/// Lifts a fence whose request was approved, as soon as no pass is under way.
-pub(crate) async fn lift(ports: &Ports, site: SiteLabel) -> Result<String, Failure> {
+/// What an approved request allows: who approved it has accepted all that it names, and nothing else.
+pub(crate) fn ground_of(request: &Request) -> LiftGround {
+    let names = |o: &Override| matches!(o, Override::NeverQuiet { .. });
+    if request.overrides.iter().any(names) {
+        LiftGround::AcceptedOverride
+    } else {
+        LiftGround::FreshReading
+    }
+}
+
+/// Lifts a fence whose request was approved, as soon as no pass is under way. That the site is quiet is asked again within the swap:
+/// it may have woken since the request was made.
+pub(crate) async fn lift(
+    ports: &Ports,
+    site: SiteLabel,
+    ground: LiftGround,
+) -> Result<String, Failure> {
     let asked_at = ports.now();
     let fence = loop {
         let now = ports.now();
         let lifted = ports
-            .change_state(|state| state.lift_fence(site, true, now))
+            .change_state(|state| state.lift_fence(site, ground, now))
             .await?;
         match lifted {
             Lifted::Done(fence) => break fence,
             Lifted::Waits if now.duration_since(asked_at) >= PATIENCE => {
+                // Nobody waits any more, so passes need not make room.
+                ports
+                    .change_state(|state| {
+                        state.stop_lifting(site);
+                        Ok(())
+                    })
+                    .await?;
                 return Err(Failure::new(
                     FailureName::Blocked,
                     format!("a pass of the fence on the {site} site does not end; ask again"),
@@ -138,10 +161,10 @@ pub(crate) async fn lift(ports: &Ports, site: SiteLabel) -> Result<String, Failu
         // The watch tells it in its next pass.
         tracing::warn!(%failure, "the end of a fence was not told");
     }
-    let rest = if fence.verified_at.is_some() {
+    let rest = if fence.is_quiet(ports.now()) {
         "what it paused stays paused until something restores it"
     } else {
-        "the site was never seen quiet: what ran there may run on"
+        "no fresh reading showed it quiet: what ran there may run on"
     };
     Ok(format!(
         "the fence of run {} on the {site} site is lifted; {rest}",

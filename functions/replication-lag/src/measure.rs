@@ -129,12 +129,22 @@ pub(crate) async fn drain(
     let from = document.from;
     let state = ports.state().await?;
     let quiet_since = state.fences.get(&from).and_then(|f| f.verified_at);
-    let Some(since) = quiet_since else {
-        return Err(Failure::internal(format!(
-            "the {from} site was not seen quiet, so nothing it writes is its last"
-        )));
-    };
     let started = ports.now();
+    let entered = document.entered_at(Stage::Drain, started);
+    let is_over =
+        |now: Timestamp| now.duration_since(entered) >= plan.replication.run_limit_seconds.signed();
+    let waits = |reason: String| Answer {
+        answer: if is_over(ports.now()) {
+            MeasureAnswer::NotDrained
+        } else {
+            MeasureAnswer::Continue
+        },
+        reason,
+    };
+    // Something woke, and the watch makes the site quiet again: until then nothing that it writes is its last.
+    let Some(since) = quiet_since else {
+        return Ok(waits(format!("the {from} site is not quiet")));
+    };
     let time = invocation.left();
     let before = newest(ports, from).await;
     let (watched, work) = futures::join!(
@@ -148,24 +158,20 @@ pub(crate) async fn drain(
         prove(ports, plan, &mut work, Some(started), invocation.left()).await?;
         status = publish(ports, plan, from, &watched, &work).await?;
     }
-    let on_its_way = status.on_its_way(plan, since);
+    let mut on_its_way = status.on_its_way(plan, since);
     if on_its_way.is_empty() {
-        ports
-            .change_state(|state| state.end_drain(from, run, token))
+        let is_all = ports
+            .change_state(|state| state.end_drain(from, run, token, since))
             .await?;
-        ports.finish(run, token, Stage::Drain).await?;
-        return Ok(drained("everything that was written has arrived"));
+        if is_all {
+            ports.finish(run, token, Stage::Drain).await?;
+            return Ok(drained("everything that was written has arrived"));
+        }
+        on_its_way.push(format!(
+            "something woke at the {from} site meanwhile, and what it wrote"
+        ));
     }
-    let entered = document.entered_at(Stage::Drain, started);
-    let over = ports.now().duration_since(entered) >= plan.replication.run_limit_seconds.signed();
-    Ok(Answer {
-        answer: if over {
-            MeasureAnswer::NotDrained
-        } else {
-            MeasureAnswer::Continue
-        },
-        reason: on_its_way.join("; "),
-    })
+    Ok(waits(on_its_way.join("; ")))
 }
 
 fn measured_sets<'b, 'a>(work: &'b [Work<'a>]) -> Vec<&'b Measured<'a>> {

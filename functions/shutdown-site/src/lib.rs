@@ -19,7 +19,7 @@ use aws::{Failure, Invocation, Ports};
 use recovery::aws_fence::answer_with;
 use recovery::fence::{FenceAnswer, answer};
 use recovery::plan::Plan;
-use recovery::run::{Mode, RehearsalAnswer, Stage};
+use recovery::run::{Mode, RehearsalAnswer, RunDocument, Stage};
 use recovery::site::{RunId, RunToken};
 use recovery::state::Refusal;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub use aws_fence::{Lifting, WatchedAws};
 pub use rehearsal::FenceRehearsal;
 pub use watch::Watched;
 
-use crate::aws_fence::{AwsPass, By};
+use crate::aws_fence::{AwsPass, By, Held};
 use crate::guard::Right;
 use crate::pass::Pass;
 
@@ -142,13 +142,16 @@ async fn in_run(
         by: By::Run(token),
         invocation,
     };
-    // First, since it is quick and nothing may write at the target without it.
-    let held = in_aws.hold_buckets().await?;
+    // A switchover reads the site once more before it denies replication: what woke since the drain has written, and that must arrive.
+    // A failover denies it first, since that is quick and nothing may write at the target without it.
+    let reads_first = run.mode == Mode::Switchover;
+    let mut held = if reads_first {
+        Held::default()
+    } else {
+        in_aws.hold_buckets().await?
+    };
     if held.is_impossible() {
-        return Ok(Answer::Fenced {
-            answer: FenceAnswer::FenceUnverified,
-            reason: held.words(),
-        });
+        return Ok(cannot_deny_replication(&held));
     }
     let call = plan.fence.call_timeout_seconds.duration();
     let url = frozen_url(&run, site)?;
@@ -174,6 +177,21 @@ async fn in_run(
     let (found, fence) = worked?;
     news::nothing_yet(ports, run_id, site).await?;
     let fence = fence.ok_or(Refusal::NoFence { site })?;
+    if reads_first && found.is_quiet() && !fence.drains {
+        if pass.has_acted() {
+            drain_again(ports, &run, token).await?;
+            return Ok(Answer::Fenced {
+                answer: FenceAnswer::Drain,
+                reason: format!(
+                    "the {site} site: something woke after the drain; what it wrote is waited for"
+                ),
+            });
+        }
+        held = in_aws.hold_buckets().await?;
+        if held.is_impossible() {
+            return Ok(cannot_deny_replication(&held));
+        }
+    }
     let now = ports.now();
     let began = run.entered_at(Stage::Fence, now);
     let answer = answer(&fence, found.is_quiet(), run.mode, began, plan.fence, now);
@@ -198,6 +216,23 @@ async fn in_run(
         ports.finish(run_id, token, Stage::Fence).await?;
     }
     Ok(Answer::Fenced { answer, reason })
+}
+
+fn cannot_deny_replication(held: &Held) -> Answer {
+    Answer::Fenced {
+        answer: FenceAnswer::FenceUnverified,
+        reason: held.words(),
+    }
+}
+
+/// The stage first: a drain that stands while its stage is done would be taken for done.
+async fn drain_again(ports: &Ports, run: &RunDocument, token: &RunToken) -> Result<(), Failure> {
+    ports
+        .change_own_run(&run.run, token, |d| d.reopen_stage(Stage::Drain))
+        .await?;
+    ports
+        .change_state(|state| state.restart_drain(run.from, &run.run, token))
+        .await
 }
 
 /// Who deploys is told again in the next pass; the fence does not wait for it.

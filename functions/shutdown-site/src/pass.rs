@@ -1,6 +1,7 @@
 //! The pass itself: read, act, read again. Reading goes on while it acts, so that what starts meanwhile is seen.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports};
@@ -11,7 +12,7 @@ use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
 use recovery::site::{RunId, SiteLabel};
-use recovery::state::{Fence, Refusal};
+use recovery::state::{Fence, QuietReading, Refusal};
 use sites::{Depth, failure_at, is_silence, read_inventory, read_unfenceable};
 
 use crate::board::Board;
@@ -35,7 +36,7 @@ const ACTS_TO_READINGS: u32 = 3;
 #[derive(Clone, Debug)]
 pub(crate) enum Found {
     /// The last reading showed nothing live.
-    Quiet,
+    Quiet(QuietReading),
     /// Reached, but these were still live in the last reading.
     Live(Vec<Subject>),
     /// It answers, but not everything could be read, or time was up: nothing is known to be quiet.
@@ -48,12 +49,12 @@ pub(crate) enum Found {
 
 impl Found {
     pub(crate) const fn is_quiet(&self) -> bool {
-        matches!(self, Self::Quiet)
+        matches!(self, Self::Quiet(_))
     }
 
     pub(crate) fn words(&self) -> String {
         match self {
-            Self::Quiet => "nothing of the protected kinds is live, by its own word".to_owned(),
+            Self::Quiet(_) => "nothing of the protected kinds is live, by its own word".to_owned(),
             Self::Live(subjects) => {
                 let names: Vec<String> = subjects
                     .iter()
@@ -85,6 +86,7 @@ pub(crate) struct Pass<'a> {
     run: RunId,
     invocation: &'a Invocation,
     guard: Guard<'a>,
+    has_acted: AtomicBool,
     pub(crate) records: Records<'a>,
 }
 
@@ -104,6 +106,7 @@ impl<'a> Pass<'a> {
             plan,
             site,
             guard: Guard::new(ports, site, run.clone(), right, request),
+            has_acted: AtomicBool::new(false),
             records: Records::read(ports, run.clone(), site, request).await?,
             run,
             invocation,
@@ -126,6 +129,8 @@ impl<'a> Pass<'a> {
             Ok(found) => found,
             Err(Halt::GiveWay(why)) => Found::GaveWay(why),
             Err(Halt::Failed(failure)) => {
+                // A pass that fails keeps no proof: nobody knows what runs there by now.
+                self.retract_quiet().await?;
                 self.guard.release().await?;
                 return Err(failure);
             }
@@ -202,6 +207,10 @@ impl<'a> Pass<'a> {
                 live,
                 steps,
             } = self.see(reading).await?;
+            if !live.is_empty() {
+                self.has_acted.store(true, Ordering::Relaxed);
+                self.retract_quiet().await?;
+            }
             self.records.verify(&reading, &live, is_whole).await?;
             let is_quiet = is_whole && live.is_empty();
             let is_over = self.invocation.is_over() || began.elapsed() >= patience;
@@ -209,7 +218,8 @@ impl<'a> Pass<'a> {
                 return Ok(Ok(Found::Live(live.into_iter().collect())));
             }
             let repeat_after = self.scaled(REPEAT_AFTER);
-            let due = |step: &FenceStep| self.records.is_due(step, reading.read_at, repeat_after);
+            let read_at = reading.read_at;
+            let due = |step: &FenceStep| self.records.is_due(step, read_at, repeat_after);
             board.replace(steps.into_iter().filter(due).collect());
             drop(tokio::task::spawn_blocking(move || drop(reading)));
             if is_whole && !unfenceable_told {
@@ -218,7 +228,10 @@ impl<'a> Pass<'a> {
                 unfenceable_told = true;
             }
             if is_quiet {
-                return Ok(Ok(Found::Quiet));
+                return Ok(Ok(Found::Quiet(QuietReading {
+                    began_at: read_at,
+                    ended_at: self.ports.now(),
+                })));
             }
             if is_whole {
                 let wait = self.scaled(ROUND).max(took * ACTS_TO_READINGS);
@@ -271,6 +284,23 @@ impl<'a> Pass<'a> {
         time.div_f64(self.ports.time_scale)
     }
 
+    /// Whether any reading of this pass showed something live.
+    pub(crate) fn has_acted(&self) -> bool {
+        self.has_acted.load(Ordering::Relaxed)
+    }
+
+    /// Takes the proof of quiet back before anything is done: an operator who lifts the fence now would lift it from a live site.
+    async fn retract_quiet(&self) -> Result<(), Failure> {
+        self.ports
+            .change_state(|state| {
+                if let Some(fence) = state.fences.get_mut(&self.site) {
+                    fence.retract_quiet();
+                }
+                Ok(())
+            })
+            .await
+    }
+
     /// Writes what was found into the state: since when the site is verified or unreachable. The pass is over then.
     async fn record(&self, found: &Found) -> Result<Option<Fence>, Failure> {
         let now = self.ports.now();
@@ -285,16 +315,13 @@ impl<'a> Pass<'a> {
                     };
                 };
                 match found {
-                    Found::Quiet => {
-                        fence.verified_at.get_or_insert(now);
-                        fence.unreachable_since = None;
-                    }
+                    Found::Quiet(reading) => fence.note_quiet(*reading),
                     Found::Live(_) | Found::Unread(_) => {
-                        fence.verified_at = None;
+                        fence.retract_quiet();
                         fence.unreachable_since = None;
                     }
                     Found::Unreachable(_) => {
-                        fence.verified_at = None;
+                        fence.retract_quiet();
                         fence.unreachable_since.get_or_insert(now);
                     }
                     Found::GaveWay(_) => {}

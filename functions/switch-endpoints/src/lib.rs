@@ -96,7 +96,7 @@ async fn commit(
     }
     let now = ports.now();
     let done = ports
-        .change_state(|state| state.commit(run.target, &event.run, &event.token, now))
+        .change_state(|state| state.commit(run.target, &event.run, &event.token, run.epoch, now))
         .await?;
     let now = ports.now();
     ports

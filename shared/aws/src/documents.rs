@@ -1,6 +1,7 @@
 //! The documents of the store, typed: one way to read and one way to change each.
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -13,16 +14,20 @@ use recovery::plan::Plan;
 use recovery::run::{RunDocument, Stage};
 use recovery::signals::Signals;
 use recovery::site::{ContentDigest, RunId, RunToken, SiteLabel};
-use recovery::state::{Refusal, State};
+use recovery::state::{LARGEST_STATE, Refusal, State};
 use recovery::verdict::{Judgement, Observation, judge};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
+use crate::formats::{keep_unknown, require_known_format};
 use crate::store::{Stored, Written};
 use crate::{Failure, Ports, keys};
 
 /// How often a lost compare-and-swap is tried again before the state machine does.
 const SWAP_ATTEMPTS: u32 = 8;
+/// The longest wait after the first lost compare-and-swap.
+const FIRST_SWAP_WAIT_MS: u64 = 20;
 /// No stored document unpacks to more than this.
 const LARGEST_DOCUMENT: u64 = 512 * 1024 * 1024;
 
@@ -74,11 +79,15 @@ impl Ports {
         T: DeserializeOwned + Serialize + Send + Sync,
         R: Send,
     {
-        for _ in 0..SWAP_ATTEMPTS {
+        for attempt in 0..SWAP_ATTEMPTS {
             let stored: Option<Stored> = self.store.get(key).await?;
-            let mut document = match &stored {
+            let mut document: Option<T> = match &stored {
                 Some(stored) => Some(decode(key, &stored.bytes)?),
                 None => None,
+            };
+            let before = match &document {
+                Some(document) => to_value(document)?,
+                None => Value::Null,
             };
             let result = match change(&mut document)? {
                 Change::Keep(result) => return Ok(result),
@@ -87,7 +96,7 @@ impl Ports {
             let Some(document) = document else {
                 return Err(Failure::internal(format!("nothing to write at {key}")));
             };
-            let bytes = encode(&document)?;
+            let bytes = encode_over(stored.as_ref(), &before, &document)?;
             let written = match &stored {
                 Some(stored) => self.store.replace(key, bytes, &stored.tag).await?,
                 None => self.store.create(key, bytes).await?,
@@ -95,11 +104,9 @@ impl Ports {
             if written == Written::Done {
                 return Ok(result);
             }
+            self.wait_before_swap(attempt).await?;
         }
-        Err(Failure::new(
-            FailureName::Conflict,
-            format!("{key} was changed by others {SWAP_ATTEMPTS} times in a row; try again"),
-        ))
+        Err(conflict(key))
     }
 
     /// Overwrites a document that only this function writes.
@@ -134,10 +141,7 @@ impl Ports {
                 return Ok(());
             }
         }
-        Err(Failure::new(
-            FailureName::Conflict,
-            format!("{key} was changed by others {SWAP_ATTEMPTS} times in a row; try again"),
-        ))
+        Err(conflict(key))
     }
 
     /// The plan, checked.
@@ -174,30 +178,62 @@ impl Ports {
         Ok(state.unwrap_or_else(|| State::initial(self.plan_name.clone())))
     }
 
-    /// One transition of the state.
+    /// One transition of the state. Its write carries a name, so that a conflict with our own earlier write, whose answer was lost, is
+    /// recognised and not done twice.
     ///
     /// # Errors
-    /// The refusal of the transition, `Conflict`, or what the store said.
+    /// The refusal of the transition, `Conflict`, `Internal` if the state would grow beyond [`LARGEST_STATE`], or what the store said.
     pub async fn change_state<R: Send>(
         &self,
         mut change: impl FnMut(&mut State) -> Result<R, Refusal> + Send,
     ) -> Result<R, Failure> {
-        self.change(keys::STATE, |stored: &mut Option<State>| {
+        let swap = format!("{:032x}", self.random_bits()?);
+        let mut ours: Option<R> = None;
+        for attempt in 0..SWAP_ATTEMPTS {
+            let stored = self.store.get(keys::STATE).await?;
             // A state that was never written is the initial one; it is written when something changes it.
-            let before = stored
-                .take()
-                .unwrap_or_else(|| State::initial(self.plan_name.clone()));
+            let before: State = match &stored {
+                Some(stored) => decode(keys::STATE, &stored.bytes)?,
+                None => State::initial(self.plan_name.clone()),
+            };
+            if before.swap.as_ref() == Some(&swap)
+                && let Some(result) = ours.take()
+            {
+                return Ok(result);
+            }
             let mut state = before.clone();
             let result = change(&mut state)?;
-            let same = before == state;
-            *stored = Some(state);
-            Ok(if same {
-                Change::Keep(result)
-            } else {
-                Change::Write(result)
-            })
-        })
-        .await
+            if before == state {
+                return Ok(result);
+            }
+            state.swap = Some(swap.clone());
+            let bytes = encode_over(stored.as_ref(), &before, &state)?;
+            if bytes.len() > LARGEST_STATE {
+                return Err(Failure::internal(format!(
+                    "{} would be {} bytes, above its bound of {LARGEST_STATE}; nothing was changed",
+                    keys::STATE,
+                    bytes.len()
+                )));
+            }
+            let written = match &stored {
+                Some(stored) => self.store.replace(keys::STATE, bytes, &stored.tag).await?,
+                None => self.store.create(keys::STATE, bytes).await?,
+            };
+            if written == Written::Done {
+                return Ok(result);
+            }
+            ours = Some(result);
+            self.wait_before_swap(attempt).await?;
+        }
+        Err(conflict(keys::STATE))
+    }
+
+    /// Writers that were refused together do not come back together: between nothing and 20 ms, twice as long each time.
+    async fn wait_before_swap(&self, attempt: u32) -> Result<(), Failure> {
+        let longest = FIRST_SWAP_WAIT_MS << attempt.min(5);
+        let wait = u64::try_from(self.random_bits()? % u128::from(longest)).unwrap_or(0);
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+        Ok(())
     }
 
     /// Stops a function whose execution no longer holds the lock. To be called before each batch of work.
@@ -262,7 +298,6 @@ impl Ports {
         token: &RunToken,
         stage: Stage,
     ) -> Result<RunDocument, Failure> {
-        self.require_lock(run, token).await?;
         let now = self.now();
         self.change_own_run(run, token, |d| {
             d.enter(stage, now);
@@ -291,6 +326,8 @@ impl Ports {
         token: &RunToken,
         mut change: impl FnMut(&mut RunDocument) -> R + Send,
     ) -> Result<R, Failure> {
+        // The state alone says who acts for a run; `run.json` may be behind it.
+        self.require_lock(run, token).await?;
         self.change_run(run, |d| (d.token == *token).then(|| change(d)))
             .await?
             .ok_or_else(|| Refusal::LockLost { run: run.clone() }.into())
@@ -453,12 +490,39 @@ impl Ports {
     }
 }
 
+fn conflict(key: &str) -> Failure {
+    Failure::new(
+        FailureName::Conflict,
+        format!("{key} was changed by others {SWAP_ATTEMPTS} times in a row; try again"),
+    )
+}
+
+fn to_value<T: Serialize>(document: &T) -> Result<Value, Failure> {
+    serde_json::to_value(document)
+        .map_err(|e| Failure::internal(format!("encoding a document: {e}")))
+}
+
+/// The bytes of a changed document; what a newer writer of the same version has added to the stored one stays.
+fn encode_over<T: Serialize, B: Serialize>(
+    stored: Option<&Stored>,
+    before: &B,
+    document: &T,
+) -> Result<Vec<u8>, Failure> {
+    let Some(stored) = stored else {
+        return encode(document);
+    };
+    let raw: Value = serde_json::from_slice(&stored.bytes)
+        .map_err(|e| Failure::internal(format!("reading a document again: {e}")))?;
+    encode(&keep_unknown(&raw, &to_value(before)?, to_value(document)?))
+}
+
 fn encode<T: Serialize>(document: &T) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(document)
         .map_err(|e| Failure::internal(format!("encoding a document: {e}")))
 }
 
 fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Failure> {
+    require_known_format(key, bytes)?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         Failure::new(

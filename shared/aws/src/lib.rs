@@ -12,6 +12,7 @@ pub mod executions;
 pub mod failure;
 mod fence_news;
 pub mod fences;
+mod formats;
 pub mod http;
 pub mod identity;
 pub mod keys;

@@ -46,6 +46,12 @@ impl Ports {
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
                 Ok(Lifted::Waits) => {
+                    // Nobody waits any more, so passes need not make room.
+                    self.change_state(|state| {
+                        state.stop_lifting(run.from);
+                        Ok(())
+                    })
+                    .await?;
                     return Err(Failure::new(
                         FailureName::Blocked,
                         format!(

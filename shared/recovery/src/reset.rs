@@ -25,7 +25,6 @@ pub enum StandbyAnswer {
 
 /// A standing order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Reset {
     /// Names its ledger: `runs/<id>/ledger/Reset/`.
     pub id: RunId,
@@ -225,7 +224,8 @@ mod tests {
             .unwrap();
         let refused = state.order_reset(order(SiteLabel::Primary));
         assert!(matches!(refused, Err(Refusal::Locked { .. })));
-        state.release_lock(&run, &token);
+        state.end_attempt(&run, &token, crate::run::Outcome::Stopped, "", at(0));
+        let token = RunToken::new("t2");
         let fence = Fence::raised(run.clone(), at(0));
         state.fences.insert(SiteLabel::Primary, fence);
         let refused = state.order_reset(order(SiteLabel::Primary));

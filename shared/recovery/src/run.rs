@@ -140,7 +140,6 @@ impl Outcome {
 
 /// One passage through a stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct StageRecord {
     /// Which stage.
     pub stage: Stage,
@@ -155,7 +154,6 @@ pub struct StageRecord {
 /// What was known before anybody was asked. Begin freezes it, and the stage `RecoveryPoints` what would be lost; nothing later
 /// changes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// The verdict on the old site.
     pub verdict: Option<Verdict>,
@@ -181,7 +179,6 @@ pub struct Evidence {
 
 /// Two scripts in the run's folder, generated for a person to review and to run at the standby after the fence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Repair {
     /// The key of the shell script that moves objects aside; it comes first.
     pub shell: String,
@@ -217,7 +214,6 @@ impl Repair {
 
 /// `runs/<id>/run.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RunDocument {
     /// Always [`RUN_FORMAT`].
     pub format_version: u32,
@@ -322,6 +318,16 @@ impl RunDocument {
         }
     }
 
+    /// Notes that a stage of this attempt must be done again. Its patience still counts from its first beginning.
+    pub fn reopen_stage(&mut self, stage: Stage) {
+        let attempt = self.attempt;
+        for record in &mut self.stages {
+            if record.stage == stage && record.attempt == attempt {
+                record.finished_at = None;
+            }
+        }
+    }
+
     /// When a stage of this attempt began; `now` if it has not.
     #[must_use]
     pub fn entered_at(&self, stage: Stage, now: Timestamp) -> Timestamp {
@@ -366,23 +372,32 @@ impl RunDocument {
     /// The reason why this run cannot be resumed.
     pub fn reopen(&mut self, token: RunToken) -> Result<(), String> {
         match self.outcome {
+            // An abandon that fell beside the commit: what has committed goes forward.
+            Some(Outcome::Abandoned) if self.committed_at.is_some() => {
+                self.begin_attempt(token);
+                Ok(())
+            }
             Some(Outcome::Completed | Outcome::Abandoned) => Err(format!(
                 "run {} ended in {}; only a run that waits for something can be resumed",
                 self.run,
                 self.outcome.map_or("", Outcome::as_str)
             )),
             _ => {
-                if self.token != token {
-                    self.token = token;
-                    self.attempt = self.attempt.saturating_add(1);
-                }
-                self.outcome = None;
-                self.reason = None;
-                self.closed_at = None;
-                self.told_at = None;
+                self.begin_attempt(token);
                 Ok(())
             }
         }
+    }
+
+    fn begin_attempt(&mut self, token: RunToken) {
+        if self.token != token {
+            self.token = token;
+            self.attempt = self.attempt.saturating_add(1);
+        }
+        self.outcome = None;
+        self.reason = None;
+        self.closed_at = None;
+        self.told_at = None;
     }
 }
 

@@ -278,7 +278,9 @@ impl Site {
         let now = self.ports.now();
         let lifted = self
             .ports
-            .change_state(|state| state.lift_fence(SITE, true, now))
+            .change_state(|state| {
+                state.lift_fence(SITE, recovery::state::LiftGround::AcceptedOverride, now)
+            })
             .await?;
         match lifted {
             Lifted::Done(_) => Ok(()),

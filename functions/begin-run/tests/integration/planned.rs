@@ -14,7 +14,7 @@ use recovery::plan::Plan;
 use recovery::run::Mode;
 use recovery::signals::Signals;
 use recovery::site::{Epoch, Region, RunId, RunToken, SiteLabel};
-use recovery::state::Fence;
+use recovery::state::{Fence, QuietReading};
 use recovery::verdict::{DownCause, Observation, Outcome, Probe, Signal, Vantage};
 use serde_json::{Value, json};
 
@@ -177,7 +177,7 @@ async fn what_an_earlier_run_left_keeps_a_planned_one_from_beginning() {
         .await
         .unwrap();
     for (mode, reason) in [
-        ("switchover", "was never seen quiet"),
+        ("switchover", "no fresh reading shows"),
         ("drill", "a drill starts what a fence stops"),
     ] {
         let refused = begin(&ports, json!({"mode": mode})).await.unwrap_err();
@@ -189,7 +189,10 @@ async fn what_an_earlier_run_left_keeps_a_planned_one_from_beginning() {
         .change_state(|state| {
             state.unsettled = None;
             for fence in state.fences.values_mut() {
-                fence.verified_at = Some(at(-800));
+                fence.note_quiet(QuietReading {
+                    began_at: at(-100),
+                    ended_at: at(-90),
+                });
             }
             Ok(())
         })

@@ -88,12 +88,16 @@ impl World {
     }
 
     async fn unfence(&self) {
-        let (run, token, now) = (&self.run, &self.token, self.ports.now());
+        let now = self.ports.now();
         let lifted = self
             .ports
             .change_state(|state| {
-                state.release_lock(run, token);
-                state.lift_fence(SiteLabel::Primary, true, now)
+                state.lock = None;
+                state.lift_fence(
+                    SiteLabel::Primary,
+                    recovery::state::LiftGround::AcceptedOverride,
+                    now,
+                )
             })
             .await
             .unwrap();

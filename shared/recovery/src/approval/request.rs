@@ -133,7 +133,7 @@ pub enum Override {
         /// Their names.
         checks: BTreeSet<String>,
     },
-    /// The fenced site was never seen quiet and is not the active one: without its fence both may run.
+    /// No fresh reading shows the fenced site quiet, and it is not the active one: without its fence both may run.
     NeverQuiet {
         /// The site.
         site: SiteLabel,
@@ -169,7 +169,7 @@ impl fmt::Display for Override {
             }
             Self::NeverQuiet { site } => write!(
                 f,
-                "the {site} site was never seen quiet: without its fence both sites may run"
+                "no fresh reading shows the {site} site quiet: without its fence both sites may run"
             ),
         }
     }
@@ -363,7 +363,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// May this fence be lifted? `active`: whether the fenced site is the active one.
+    /// May this fence be lifted at this moment? `active`: whether the fenced site is the active one.
     #[must_use]
     pub fn unfence(
         plan: &'a Plan,
@@ -371,8 +371,9 @@ impl<'a> Asked<'a> {
         site: SiteLabel,
         fence: &Fence,
         active: bool,
+        now: Timestamp,
     ) -> Self {
-        let never_quiet = fence.verified_at.is_none() && !active;
+        let never_quiet = !fence.is_quiet(now) && !active;
         Self {
             plan,
             run,

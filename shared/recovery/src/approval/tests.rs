@@ -385,7 +385,7 @@ fn a_decision_for_what_is_gone_is_told_so() {
     assert_eq!(standing(&id(3), &validation, &run, &state), Standing::Open);
     let fence = Fence::raised(RunId::new("r"), at(5));
     let unfence =
-        Asked::unfence(&plan, &run, SiteLabel::Primary, &fence, false).request(id(4), at(6));
+        Asked::unfence(&plan, &run, SiteLabel::Primary, &fence, false, at(6)).request(id(4), at(6));
     assert_eq!(
         unfence.overrides,
         [Override::NeverQuiet {

@@ -10,14 +10,16 @@ use crate::site::{RunId, RunToken, SiteLabel};
 
 /// A standing fence: a fact until lifted on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fence {
     /// The run that raised it.
     pub run: RunId,
     /// Since when.
     pub since: Timestamp,
-    /// When a pass first found everything quiet by reading the site.
+    /// Since when every reading has found the site quiet; none from the first reading that shows something live.
     pub verified_at: Option<Timestamp>,
+    /// The newest reading that found everything quiet. Only a fresh one proves anything: see [`Fence::is_quiet`].
+    #[serde(default)]
+    pub quiet: Option<QuietReading>,
     /// Since when no pass has reached the site, if the last one did not.
     pub unreachable_since: Option<Timestamp>,
     /// The pass that is under way.
@@ -32,9 +34,42 @@ pub struct Fence {
     pub lifting_since: Option<Timestamp>,
 }
 
+/// A reading of the whole site that found nothing live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuietReading {
+    /// When it began: what started later it cannot have seen.
+    pub began_at: Timestamp,
+    /// When it was over.
+    pub ended_at: Timestamp,
+}
+
+/// The watch reads each fenced site this often (`WatchSchedule` in the template).
+pub const WATCH_PERIOD: SignedDuration = SignedDuration::from_secs(60);
+/// No proof of quiet is older than this, however long a reading of the site takes.
+const OLDEST_PROOF: SignedDuration = SignedDuration::from_mins(15);
+
+impl QuietReading {
+    /// Whether it still proves that the site is quiet: its start is no older than two watch periods, or twice as long as it took,
+    /// whichever is longer, and at most 15 minutes.
+    #[must_use]
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        let took = self.ended_at.duration_since(self.began_at);
+        let limit = (WATCH_PERIOD * 2).max(took * 2).min(OLDEST_PROOF);
+        now.duration_since(self.began_at) <= limit
+    }
+}
+
+/// On what ground a fence is lifted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LiftGround {
+    /// A fresh reading shows the site quiet; checked within the swap.
+    FreshReading,
+    /// This very decision accepted by name that the site was not seen quiet.
+    AcceptedOverride,
+}
+
 /// A pass of fencing that is under way. It renews this while it works; one that was killed leaves it to run out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Pass {
     /// The invocation.
     pub request: String,
@@ -53,6 +88,7 @@ impl Fence {
             run,
             since,
             verified_at: None,
+            quiet: None,
             unreachable_since: None,
             pass: None,
             drains: false,
@@ -64,6 +100,25 @@ impl Fence {
     #[must_use]
     pub fn again(&self) -> Self {
         Self::raised(self.run.clone(), self.since)
+    }
+
+    /// Whether a fresh reading proves that the site is quiet.
+    #[must_use]
+    pub fn is_quiet(&self, now: Timestamp) -> bool {
+        self.verified_at.is_some() && self.quiet.is_some_and(|quiet| quiet.is_fresh(now))
+    }
+
+    /// A reading found everything quiet.
+    pub fn note_quiet(&mut self, reading: QuietReading) {
+        self.verified_at.get_or_insert(reading.ended_at);
+        self.quiet = Some(reading);
+        self.unreachable_since = None;
+    }
+
+    /// Nothing proves any more that the site is quiet: a reading showed something live, or a pass failed.
+    pub fn retract_quiet(&mut self) {
+        self.verified_at = None;
+        self.quiet = None;
     }
 
     fn other_pass(&self, request: &str, now: Timestamp) -> Option<&Pass> {
@@ -110,7 +165,8 @@ impl State {
         Ok(())
     }
 
-    /// Everything that the site wrote has arrived: from now on replication from it is denied.
+    /// Everything that the site wrote until `quiet_since` has arrived: from now on replication from it is denied. Says whether that
+    /// is all: if something woke meanwhile, the site has written since, and what it wrote is waited for anew.
     ///
     /// # Errors
     /// [`Refusal::LockLost`], [`Refusal::NoFence`].
@@ -119,10 +175,30 @@ impl State {
         site: SiteLabel,
         run: &RunId,
         token: &RunToken,
+        quiet_since: Timestamp,
+    ) -> Result<bool, Refusal> {
+        self.require_lock(run, token)?;
+        let fence = self.fences.get_mut(&site);
+        let fence = fence.ok_or(Refusal::NoFence { site })?;
+        let is_all = fence.verified_at == Some(quiet_since);
+        fence.drains &= !is_all;
+        Ok(is_all)
+    }
+
+    /// Something woke after the drain: what it wrote is waited for anew. Only while the run is at its fence, before replication is
+    /// denied.
+    ///
+    /// # Errors
+    /// [`Refusal::LockLost`], [`Refusal::NoFence`].
+    pub fn restart_drain(
+        &mut self,
+        site: SiteLabel,
+        run: &RunId,
+        token: &RunToken,
     ) -> Result<(), Refusal> {
         self.require_lock(run, token)?;
         let fence = self.fences.get_mut(&site);
-        fence.ok_or(Refusal::NoFence { site })?.drains = false;
+        fence.ok_or(Refusal::NoFence { site })?.drains = true;
         Ok(())
     }
 
@@ -167,7 +243,7 @@ impl State {
         }
     }
 
-    /// Lifts a fence: an act of its own, by an operator. `confirmed`: although the site was never seen quiet. While a pass is under
+    /// Lifts a fence: an act of its own, by an operator. The ground is checked here, within the swap. While a pass is under
     /// way the answer is [`Lifted::Waits`]: the pass stops, and the operator asks again.
     ///
     /// # Errors
@@ -175,7 +251,7 @@ impl State {
     pub fn lift_fence(
         &mut self,
         site: SiteLabel,
-        confirmed: bool,
+        ground: LiftGround,
         now: Timestamp,
     ) -> Result<Lifted, Refusal> {
         if let Some(lock) = &self.lock {
@@ -186,7 +262,7 @@ impl State {
         }
         let active = self.active_site == site;
         let fence = self.fences.get(&site).ok_or(Refusal::NoFence { site })?;
-        if !active && fence.verified_at.is_none() && !confirmed {
+        if !active && ground == LiftGround::FreshReading && !fence.is_quiet(now) {
             return Err(Refusal::NeverQuiet { site });
         }
         self.take_fence(site, now)
@@ -208,12 +284,12 @@ impl State {
         let Some(fence) = self.fences.get(&site) else {
             return Ok(None);
         };
-        if self.active_site == site || fence.verified_at.is_none() {
+        if self.active_site == site || !fence.is_quiet(now) {
             return Err(Refusal::NeverQuiet { site });
         }
         let committed = self.last_commit.as_ref().is_some_and(|c| c.run == *run);
         let other = site.other();
-        let quiet = |fence: &Fence| fence.run == *run && fence.verified_at.is_some();
+        let quiet = |fence: &Fence| fence.run == *run && fence.is_quiet(now);
         if !committed && !self.fences.get(&other).is_some_and(quiet) {
             return Err(Refusal::NeverQuiet { site: other });
         }
@@ -264,6 +340,13 @@ impl State {
             }
         }
         Ok(lifted)
+    }
+
+    /// The operator gives up waiting: passes go on at once.
+    pub fn stop_lifting(&mut self, site: SiteLabel) {
+        if let Some(fence) = self.fences.get_mut(&site) {
+            fence.lifting_since = None;
+        }
     }
 
     pub(super) fn take_fence(

@@ -1,6 +1,7 @@
 //! `state.json`: which site is active, who holds the lock, which fences stand. Pure transitions; the caller writes the
 //! result by compare-and-swap and starts again from a fresh read when it lost.
 
+mod ends;
 mod fence;
 mod promotion;
 mod refusal;
@@ -10,19 +11,22 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use self::fence::{Fence, Lifted, Pass};
+pub use self::ends::{EndedTokens, RunEnd};
+pub use self::fence::{Fence, LiftGround, Lifted, Pass, QuietReading, WATCH_PERIOD};
 pub use self::promotion::Promotion;
 pub use self::refusal::Refusal;
 use crate::reset::Reset;
-use crate::run::Mode;
+use crate::run::{Mode, Outcome};
 use crate::site::{Epoch, PlanName, RunId, RunToken, SiteLabel};
 
 /// The version of the state's format that this code reads and writes.
 pub const STATE_FORMAT: u32 = 1;
 
+/// No writer makes the state longer than this, bytes; readers take any length. Every function reads it every few seconds.
+pub const LARGEST_STATE: usize = 64 * 1024;
+
 /// The shared truth of one plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct State {
     /// Always [`STATE_FORMAT`].
     pub format_version: u32,
@@ -55,11 +59,19 @@ pub struct State {
     /// The home of the active role: a switchover away from it is a move, one towards it a failback.
     #[serde(default = "home_at_first")]
     pub home: SiteLabel,
+    /// Tokens that act no more.
+    #[serde(default)]
+    pub ended_tokens: EndedTokens,
+    /// How the newest attempts of runs ended, oldest first.
+    #[serde(default)]
+    pub ends: Vec<RunEnd>,
+    /// Names the write that made this version. A writer whose answer was lost finds its own name here, and does not repeat its change.
+    #[serde(default)]
+    pub swap: Option<String>,
 }
 
 /// The right to change things, held by one run through one execution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Lock {
     /// The run.
     pub run: RunId,
@@ -73,7 +85,6 @@ pub struct Lock {
 
 /// An operator's "do not start anything".
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Hold {
     /// Who set it.
     pub who: String,
@@ -85,7 +96,6 @@ pub struct Hold {
 
 /// A commit: the compare-and-swap that made a site the active one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Commit {
     /// The run that committed.
     pub run: RunId,
@@ -101,7 +111,7 @@ const fn home_at_first() -> SiteLabel {
 impl State {
     /// The state of a plan that never failed over.
     #[must_use]
-    pub const fn initial(plan: PlanName) -> Self {
+    pub fn initial(plan: PlanName) -> Self {
         Self {
             format_version: STATE_FORMAT,
             plan,
@@ -116,6 +126,9 @@ impl State {
             resets: BTreeMap::new(),
             promotion: None,
             home: home_at_first(),
+            ended_tokens: EndedTokens::default(),
+            ends: Vec::new(),
+            swap: None,
         }
     }
 
@@ -123,7 +136,7 @@ impl State {
     /// from a lesser run, whose functions then refuse to act; that ends as `Preempted`.
     ///
     /// # Errors
-    /// [`Refusal::Held`], [`Refusal::Locked`]; [`Refusal::Resetting`] if a run that can wait finds a site being reset.
+    /// [`Refusal::LockLost`] for an execution that has ended: its function may be slow and alive. [`Refusal::Held`], [`Refusal::Locked`]; [`Refusal::Resetting`] if a run that can wait finds a site being reset.
     pub fn take_lock(
         &mut self,
         run: &RunId,
@@ -131,6 +144,9 @@ impl State {
         mode: Mode,
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        if self.ended_tokens.contains(token) {
+            return Err(Refusal::LockLost { run: run.clone() });
+        }
         if let Some(lock) = &self.lock {
             if lock.run == *run && lock.token == *token {
                 return Ok(());
@@ -154,6 +170,10 @@ impl State {
         } else if let Some(order) = self.resets.values().next() {
             return Err(order.stands());
         }
+        if let Some(lesser) = self.lock.take() {
+            let reason = format!("run {run} took the lock");
+            self.record_end(&lesser.run, &lesser.token, Outcome::Preempted, &reason, now);
+        }
         self.lock = Some(Lock {
             run: run.clone(),
             token: token.clone(),
@@ -170,26 +190,37 @@ impl State {
         mode == Mode::Failover && lock.mode != Mode::Failover && !committed
     }
 
-    /// Takes the lock for a run that is resumed. A lock of the same run is taken over: its older execution is a zombie
-    /// from then on.
+    /// Takes the lock for a run that is resumed. `read` is the token that the caller read from the run: only a lock of that very
+    /// attempt is taken over, so that a slow resume cannot take it from a newer one. The older execution is a zombie from then on.
     ///
     /// # Errors
-    /// [`Refusal::Held`] or [`Refusal::Locked`].
+    /// As [`State::take_lock`]; [`Refusal::Locked`] too if another attempt of the run has the lock.
     pub fn resume_lock(
         &mut self,
         run: &RunId,
         token: &RunToken,
+        read: &RunToken,
         mode: Mode,
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        if self.ended_tokens.contains(token) {
+            return Err(Refusal::LockLost { run: run.clone() });
+        }
+        let before = self.clone();
         if self
             .lock
             .as_ref()
-            .is_some_and(|lock| lock.run == *run && lock.token != *token)
+            .is_some_and(|lock| lock.run == *run && lock.token == *read && read != token)
         {
             self.lock = None;
         }
-        self.take_lock(run, token, mode, now)
+        let taken = self.take_lock(run, token, mode, now);
+        match taken {
+            Ok(()) if read != token => self.end_token(read, now),
+            Ok(()) => {}
+            Err(_) => *self = before,
+        }
+        taken
     }
 
     /// Whether a run that leaves `from` in `epoch` may still do so: nothing was committed since, and its target is not
@@ -228,25 +259,17 @@ impl State {
         }
     }
 
-    /// Gives the lock back if this execution holds it; else nothing changes. Says whether it did.
-    pub fn release_lock(&mut self, run: &RunId, token: &RunToken) -> bool {
-        let held = self.require_lock(run, token).is_ok();
-        if held {
-            self.lock = None;
-        }
-        held
-    }
-
     /// The one transition that makes `target` the active site and grows the epoch. Asking again for the same run changes
-    /// nothing. Returns the commit that stands.
+    /// nothing. `epoch` is the one in which the run began. Returns the commit that stands.
     ///
     /// # Errors
-    /// [`Refusal::LockLost`]; [`Refusal::NotFenced`] unless the site that is left is fenced and the target is not.
+    /// [`Refusal::LockLost`]; [`Refusal::Changed`] if something was committed since the run began; [`Refusal::NotFenced`] unless the site that is left is fenced and the target is not.
     pub fn commit(
         &mut self,
         target: SiteLabel,
         run: &RunId,
         token: &RunToken,
+        epoch: Epoch,
         now: Timestamp,
     ) -> Result<Commit, Refusal> {
         self.require_lock(run, token)?;
@@ -257,6 +280,12 @@ impl State {
             return Ok(done.clone());
         }
         let from = target.other();
+        if self.epoch != epoch || self.active_site != from {
+            return Err(Refusal::Changed {
+                active: self.active_site,
+                epoch: self.epoch,
+            });
+        }
         if !self.fences.contains_key(&from) || self.fences.contains_key(&target) {
             return Err(Refusal::NotFenced { from, target });
         }

@@ -10,7 +10,6 @@ use crate::site::SiteLabel;
 
 /// A promotion that is under way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Promotion {
     /// The new home.
     pub home: SiteLabel,
@@ -76,7 +75,7 @@ impl State {
             return Err(other.stands());
         }
         if let Some(fence) = self.fences.get(&order.site) {
-            let quiet = fence.verified_at.is_some();
+            let quiet = fence.is_quiet(now);
             if !quiet || self.take_fence(order.site, now)? == Lifted::Waits {
                 return Ok(false);
             }
@@ -107,8 +106,9 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Mode;
-    use crate::site::{ContentDigest, PlanName, RunId, RunToken};
+    use crate::run::{Mode, Outcome};
+    use crate::site::{ContentDigest, Epoch, PlanName, RunId, RunToken};
+    use crate::state::QuietReading;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -125,9 +125,9 @@ mod tests {
             .raise_fence(SiteLabel::Primary, &run, &token, at(1))
             .unwrap();
         state
-            .commit(SiteLabel::Secondary, &run, &token, at(2))
+            .commit(SiteLabel::Secondary, &run, &token, Epoch::first(), at(2))
             .unwrap();
-        state.release_lock(&run, &token);
+        state.end_attempt(&run, &token, Outcome::Completed, "", at(2));
         state
     }
 
@@ -152,7 +152,10 @@ mod tests {
         assert_eq!(state.prepare_standby(order(), at(4)), Ok(false));
         assert!(state.fences.contains_key(&SiteLabel::Primary), "not quiet");
         if let Some(fence) = state.fences.get_mut(&SiteLabel::Primary) {
-            fence.verified_at = Some(at(5));
+            fence.note_quiet(QuietReading {
+                began_at: at(5),
+                ended_at: at(5),
+            });
         }
         state
             .hold_pass(SiteLabel::Primary, "watch", at(5), at(30))

@@ -35,6 +35,14 @@ pub enum Refusal {
         /// The caller's run.
         run: RunId,
     },
+    /// The run has committed, so it cannot be abandoned.
+    #[error(
+        "run {run} has committed: its target is the active site; resume it, the way back is a switchover"
+    )]
+    Committed {
+        /// The run.
+        run: RunId,
+    },
     /// There is no fence to lift or to work on.
     #[error("no fence stands on the {site} site")]
     NoFence {
@@ -101,9 +109,9 @@ pub enum Refusal {
         /// The site.
         site: SiteLabel,
     },
-    /// The fenced site was never seen quiet, so that lifting its fence could make two active sites.
+    /// No fresh reading shows the fenced site quiet, so that lifting its fence could make two active sites.
     #[error(
-        "the {site} site was never seen quiet and is not the active one: without its fence both sites may run; to lift it all the same add \"confirm\" with the plan's name"
+        "no fresh reading shows the {site} site quiet, and it is not the active one: without its fence both sites may run; wait for the watch's next reading (each minute), or accept this by name: add \"confirm\" with the plan's name"
     )]
     NeverQuiet {
         /// The site.
