@@ -12,8 +12,8 @@ use recovery::signals::Signals;
 use recovery::site::SiteLabel;
 use serde_json::json;
 
-use crate::faulty::{Fault, Faulty};
 use crate::setting::{NOWHERE, incidents, moved, read, signals, small};
+use protocol::faulty::{Fault, Faulty};
 
 const KEY: &str = "signals/us-west-2.json";
 

@@ -8,7 +8,6 @@
 
 mod decision;
 mod faults;
-mod faulty;
 mod metrics;
 mod observers;
 mod probes;

@@ -1,7 +1,8 @@
-//! A control bucket that fails at one request, or lets others in between any two.
+//! A state store that fails at one request, or lets others in between any two.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws::Failure;
@@ -11,7 +12,7 @@ use tokio::sync::Notify;
 
 /// What happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
+pub enum Fault {
     /// The function dies before the request.
     DiesBefore,
     /// The request has its effect, and the function dies.
@@ -20,37 +21,62 @@ pub(crate) enum Fault {
     LostRequest,
     /// The request has its effect, and its answer is lost.
     LostAnswer,
+    /// Somebody else does a whole work before the request.
+    Interrupted,
+    /// The request has its effect, and the answer says that another writer was faster: S3 does so when it repeated the request itself.
+    ConflictAfter,
     /// Nothing fails, but whoever waits has a turn, so many times.
     Yields(usize),
 }
 
-/// The bucket.
-pub(crate) struct Faulty {
+/// What runs before one request.
+type Turn = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The store.
+pub struct Faulty {
     inner: Arc<dyn Store>,
     fault: Fault,
     /// The fault happens at this request, from 0.
     at: usize,
     requests: AtomicUsize,
+    /// Runs whole before the request at which the fault happens.
+    turn: Mutex<Option<Turn>>,
     /// Told when the function is to die.
-    pub(crate) dies: Notify,
+    pub dies: Notify,
     /// What was written and answered: key and content.
-    pub(crate) acknowledged: Mutex<Vec<(String, Vec<u8>)>>,
+    pub acknowledged: Mutex<Vec<(String, Vec<u8>)>>,
 }
 
 impl Faulty {
-    pub(crate) fn new(inner: Arc<dyn Store>, fault: Fault, at: usize) -> Arc<Self> {
+    /// A store with this fault at this request, from 0.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Store>, fault: Fault, at: usize) -> Arc<Self> {
         Arc::new(Self {
             inner,
             fault,
             at,
             requests: AtomicUsize::new(0),
+            turn: Mutex::default(),
             dies: Notify::new(),
             acknowledged: Mutex::default(),
         })
     }
 
+    /// A store that lets somebody else do a whole work before this request, from 0.
+    #[must_use]
+    pub fn interrupted(
+        inner: Arc<dyn Store>,
+        at: usize,
+        turn: impl Future<Output = ()> + Send + 'static,
+    ) -> Arc<Self> {
+        let store = Self::new(inner, Fault::Interrupted, at);
+        *store.turn.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::pin(turn));
+        store
+    }
+
     /// Whether the request at which the fault happens was made.
-    pub(crate) fn happened(&self) -> bool {
+    #[must_use]
+    pub fn happened(&self) -> bool {
         self.requests.load(Ordering::SeqCst) > self.at
     }
 
@@ -68,6 +94,18 @@ impl Faulty {
                 work.await
             }
             _ if number != self.at => work.await,
+            Fault::Interrupted => {
+                let turn = self
+                    .turn
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .take();
+                if let Some(turn) = turn {
+                    turn.await;
+                }
+                work.await
+            }
+            Fault::ConflictAfter => work.await,
             Fault::DiesBefore => {
                 self.dies.notify_one();
                 std::future::pending().await
@@ -85,10 +123,22 @@ impl Faulty {
         }
     }
 
+    /// 412 after the effect.
+    fn answer(&self, number: usize, written: Written) -> Written {
+        if self.fault == Fault::ConflictAfter && number == self.at {
+            Written::Conflict
+        } else {
+            written
+        }
+    }
+
     fn note(&self, key: &str, bytes: &[u8], written: Written) -> Written {
         if written == Written::Done {
             let entry = (key.to_owned(), bytes.to_vec());
-            self.acknowledged.lock().unwrap().push(entry);
+            self.acknowledged
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(entry);
         }
         written
     }
@@ -101,14 +151,16 @@ impl Store for Faulty {
     }
 
     async fn create(&self, key: &str, bytes: Vec<u8>) -> Result<Written, Failure> {
+        let number = self.requests.load(Ordering::SeqCst);
         let written = self.request(self.inner.create(key, bytes.clone())).await?;
-        Ok(self.note(key, &bytes, written))
+        Ok(self.answer(number, self.note(key, &bytes, written)))
     }
 
     async fn replace(&self, key: &str, bytes: Vec<u8>, read: &Tag) -> Result<Written, Failure> {
         let work = self.inner.replace(key, bytes.clone(), read);
+        let number = self.requests.load(Ordering::SeqCst);
         let written = self.request(work).await?;
-        Ok(self.note(key, &bytes, written))
+        Ok(self.answer(number, self.note(key, &bytes, written)))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, Failure> {

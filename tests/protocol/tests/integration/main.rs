@@ -1,0 +1,11 @@
+//! The life of a run across the functions that begin, commit, abandon, resume and close it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops where it fails"
+)]
+
+mod faults;
+mod interleavings;
+mod unfence;
+mod world;
