@@ -18,7 +18,7 @@ const BATCH: usize = 24;
 /// An act is repeated if a reading this much later still shows the old state.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
 /// How old an answer about the right may be.
-const CHECK_EVERY: Duration = Duration::from_secs(10);
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// A pass that was killed is believed to work for so long.
 const LEASE: SignedDuration = SignedDuration::from_secs(60);
 
@@ -249,4 +249,14 @@ fn unread(entries: impl Iterator<Item = ReadEntry>) -> BTreeMap<Subject, Acted> 
         }
     }
     acted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_zombie_may_still_send_lands_within_ten_seconds() {
+        assert!(CHECK_EVERY + sites::ACTIVATION_CALL <= Duration::from_secs(10));
+    }
 }

@@ -66,7 +66,7 @@ pub(crate) async fn one(
         run.target,
         frozen_url(&run, run.target)?,
         Role::Operator,
-        Purpose::Run,
+        Purpose::Activation,
     )
     .await?;
     let writer = workspace

@@ -147,7 +147,7 @@ async fn pass(
     let mut effort = Effort::resume(ports, invocation, id, site, Right::Order, stage).await?;
     effort.require_right().await?;
     let record = ports.baseline(&order.record).await?.inventory;
-    let workspace = connect(ports, plan, site, Role::Operator, Purpose::Run).await?;
+    let workspace = connect(ports, plan, site, Role::Operator, Purpose::Activation).await?;
     let writer = workspace
         .verified()
         .boxed()

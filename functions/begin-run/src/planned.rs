@@ -50,7 +50,7 @@ fn by_state(state: &State, mode: Mode, now: Timestamp) -> Vec<String> {
     let mut against = Vec::new();
     if let Some(run) = &state.unsettled {
         against.push(format!(
-            "run {run} has changed sites and did not complete; resume it, or vouch for the active site with operate `acknowledge`"
+            "run {run} has changed sites and did not complete; resume it, or vouch for the active site with operate `vouch`"
         ));
     }
     let target = state.active_site.other();

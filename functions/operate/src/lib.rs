@@ -8,6 +8,10 @@ mod lessons;
 mod promote;
 mod reset;
 mod url;
+mod vouch;
+
+#[cfg(test)]
+mod tests;
 
 use aws::http::{HttpAnswer, HttpRequest};
 use aws::notices::{Audience, Notice};
@@ -57,9 +61,18 @@ pub enum Act {
         /// Why.
         why: String,
     },
-    /// End the cool-down, and vouch that the active site runs what it should: automatic starts and captures are allowed
-    /// again.
+    /// End the cool-down: automatic starts are allowed again.
     Acknowledge {
+        /// Who.
+        who: String,
+        /// Why.
+        why: String,
+    },
+    /// Vouch that the active site runs what it should after a run that changed sites and did not complete: captures, automatic starts
+    /// and planned runs are allowed again. Refused while a run holds the lock.
+    Vouch {
+        /// The run, as `state.json` names it in `unsettled`.
+        run: RunId,
         /// Who.
         who: String,
         /// Why.
@@ -149,6 +162,7 @@ impl Act {
             | Self::Hold { who, why }
             | Self::Release { who, why }
             | Self::Acknowledge { who, why }
+            | Self::Vouch { who, why, .. }
             | Self::RotateApprovalKey { who, why }
             | Self::Promote { who, why }
             | Self::Unfence { who, why, .. }
@@ -228,8 +242,11 @@ async fn perform(
     ports.plan().await?;
     // What was asked is recorded before it is done, so that no act goes without a trace.
     record(act, door, ports, invocation).await?;
-    let done = carry_out(act, door, ports).await?;
-    tell(act, door, ports, &done).await?;
+    let mut done = carry_out(act, door, ports).await?;
+    // The act is done. An error would say that it is not.
+    if let Err(failure) = notify(act, door, ports, &done).await {
+        done = format!("{done}; the managers could not be notified: {failure}");
+    }
     Ok(Answer { done })
 }
 
@@ -279,18 +296,15 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
             ))
         }
         Act::Acknowledge { .. } => {
-            let (until, run) = ports
-                .change_state(|state| Ok((state.cool_down_until.take(), state.unsettled.take())))
+            let until = ports
+                .change_state(|state| Ok(state.cool_down_until.take()))
                 .await?;
-            let cool_down = until.map_or_else(
+            Ok(until.map_or_else(
                 || "there was no cool-down".to_owned(),
                 |until| format!("the cool-down until {until} is over"),
-            );
-            let learn = run.map_or_else(String::new, |run| {
-                format!("; what run {run} left behind is vouched for, captures go on")
-            });
-            Ok(format!("{cool_down}{learn}"))
+            ))
         }
+        Act::Vouch { run, .. } => vouch::settle(ports, run).await,
         Act::Unfence {
             site,
             who,
@@ -348,7 +362,7 @@ async fn record(
     ports.create(&key, &record).await.map(|_| ())
 }
 
-async fn tell(act: &Act, door: &Door, ports: &Ports, done: &str) -> Result<(), Failure> {
+async fn notify(act: &Act, door: &Door, ports: &Ports, done: &str) -> Result<(), Failure> {
     let at = ports.now();
     let (who, why) = act.who_and_why();
     ports

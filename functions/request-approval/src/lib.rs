@@ -35,7 +35,7 @@ pub struct Answer {
 /// One look at the decision.
 ///
 /// # Errors
-/// `LockLost`, or what the store or SNS said.
+/// `LockLost`, or what the store said. What SNS said is no error; it stands in the reason.
 pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
     let run = ports
@@ -67,10 +67,25 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
             match void {
                 // The machine looks at the target again before people are asked anew.
                 Some(changed) => Ok(told(ApprovalAnswer::Void, changed)),
-                None => tell(ports, &asked, *request, Telling::Ask).await,
+                None => {
+                    let notified = notify(ports, &asked, *request, Telling::Ask).await?;
+                    Ok(told(ApprovalAnswer::Pending, notified.reason()))
+                }
             }
         }
-        Step::Tell(telling, request) => tell(ports, &asked, *request, telling).await,
+        Step::Tell(telling, request) => {
+            let notified = notify(ports, &asked, *request, telling).await?;
+            let mut reason = notified.reason();
+            // The plan decides only after people were asked. Once they were, a reminder that cannot be sent does not stop it.
+            if let Notified::Unsent(_) = notified
+                && telling != Telling::Ask
+                && plan.automatic_failover.is_some()
+            {
+                let decided = automatic::decide(ports, &asked, stored.as_ref()).await?;
+                reason = format!("{decided}; {reason}");
+            }
+            Ok(told(ApprovalAnswer::Pending, reason))
+        }
         Step::Answer(ApprovalAnswer::Pending) if plan.automatic_failover.is_some() => {
             let reason = automatic::decide(ports, &asked, stored.as_ref()).await?;
             Ok(told(ApprovalAnswer::Pending, reason))
@@ -95,13 +110,33 @@ async fn losses(ports: &Ports, plan: &Plan, run: &RunDocument) -> Result<Vec<Los
     Ok(losses.iter().map(Loss::from).collect())
 }
 
-/// Sends, then notes it.
-async fn tell(
+/// What became of a message to people.
+enum Notified {
+    /// SNS has it.
+    Sent(&'static str),
+    /// It could not be sent; the next call tries again.
+    Unsent(Failure),
+}
+
+impl Notified {
+    fn reason(&self) -> String {
+        match self {
+            Self::Sent(done) => (*done).to_owned(),
+            Self::Unsent(failure) => {
+                format!("waiting for a decision, but people could not be notified: {failure}")
+            }
+        }
+    }
+}
+
+/// Sends, then notes it. A message that cannot be sent is not noted, so that the next call sends it. It is no error: the state
+/// machine would end the run after a few, although people can decide by the command line.
+async fn notify(
     ports: &Ports,
     asked: &Asked<'_>,
     mut request: Request,
     telling: Telling,
-) -> Result<Answer, Failure> {
+) -> Result<Notified, Failure> {
     let (audience, occasion, done) = match telling {
         Telling::Ask => (Audience::Managers, "", "asked"),
         Telling::Remind => (Audience::Managers, "reminder", "reminded"),
@@ -113,9 +148,12 @@ async fn tell(
             request.told.push(listener);
         }
     }
-    ports
+    if let Err(failure) = ports
         .ask(asked.plan, asked.run, &request, audience, occasion)
-        .await?;
+        .await
+    {
+        return Ok(Notified::Unsent(failure));
+    }
     let now = ports.now();
     let stored = ports.request(&request.run, &request.question).await?;
     // Only this request is noted as sent; a newer one must be sent itself.
@@ -126,7 +164,7 @@ async fn tell(
         }
         ports.note_request(&noted, Some(&stored)).await?;
     }
-    Ok(told(ApprovalAnswer::Pending, done.to_owned()))
+    Ok(Notified::Sent(done))
 }
 
 async fn settle(
@@ -138,7 +176,7 @@ async fn settle(
     request: Option<&Request>,
 ) -> Result<Answer, Failure> {
     let (plan, run) = (asked.plan, asked.run);
-    let reason = match (answer, decisions.and_then(Decisions::last)) {
+    let mut reason = match (answer, decisions.and_then(Decisions::last)) {
         (ApprovalAnswer::Approved | ApprovalAnswer::Declined, Some(d)) => {
             format!(
                 "{:?}d by {} {}: {}",
@@ -160,7 +198,7 @@ async fn settle(
         ports.finish(&run.run, token, Stage::Approval).await?;
     }
     if answer == ApprovalAnswer::Expired {
-        ports
+        let sent = ports
             .notices
             .publish(Notice {
                 audience: Audience::Escalation,
@@ -170,7 +208,10 @@ async fn settle(
                     run.run
                 ),
             })
-            .await?;
+            .await;
+        if let Err(failure) = sent {
+            reason = format!("{reason}; people could not be notified: {failure}");
+        }
     }
     Ok(told(answer, reason))
 }

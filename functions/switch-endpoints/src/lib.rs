@@ -3,6 +3,9 @@
 
 mod routes;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use aws::access_points::AccessPoints;
@@ -13,7 +16,7 @@ use recovery::kind::Kind;
 use recovery::ledger::{Entry, EntryStatus};
 use recovery::plan::Plan;
 use recovery::run::{RunDocument, Stage};
-use recovery::site::{RunId, RunToken};
+use recovery::site::{RunId, RunToken, SiteLabel};
 use recovery::users::{Move, UsersNotice};
 use serde::{Deserialize, Serialize};
 use sites::{
@@ -145,7 +148,8 @@ async fn endpoints(
             run.run
         )));
     }
-    let mut pointers = Pointers::new(plan, run.target, &run.evidence.workspace_urls);
+    let urls = current_urls(ports, &run).await;
+    let mut pointers = Pointers::new(plan, run.target, &urls);
     let warehouses = add_warehouses(ports, plan, &run, &mut pointers).await?;
     let results = assert_pointers(
         ports,
@@ -178,7 +182,7 @@ async fn endpoints(
         });
     }
     let open = routes::flip(ports, points, plan, &run, event, invocation).await?;
-    let told = announce(ports, &run).await;
+    let told = announce(ports, &run, &urls).await;
     entries.push(Entry {
         subject: None,
         act: "event Active Site Changed".to_owned(),
@@ -226,7 +230,7 @@ async fn endpoints(
         plan,
         from: run.from,
         target: run.target,
-        urls: &run.evidence.workspace_urls,
+        urls: &urls,
     };
     Ok(Answer {
         answer: Switched::Switched,
@@ -235,8 +239,27 @@ async fn endpoints(
     })
 }
 
-/// Tells machines which site is active. Called after the pointers say so.
-async fn announce(ports: &Ports, run: &RunDocument) -> Result<(), Failure> {
+/// The workspace URLs as people set them in the control region now: a URL that was wrong when the run began may be corrected. One
+/// that cannot be read is as the run froze it.
+async fn current_urls(ports: &Ports, run: &RunDocument) -> BTreeMap<SiteLabel, String> {
+    let mut urls = run.evidence.workspace_urls.clone();
+    for (site, url) in &mut urls {
+        match sites::workspace_url(ports, *site).await {
+            Ok(now) => *url = now.as_str().to_owned(),
+            Err(failure) => {
+                tracing::warn!(%site, name = %failure.name, message = %failure.message, "the URL as the run froze it is published");
+            }
+        }
+    }
+    urls
+}
+
+/// Publishes to machines which site is active. Called after the pointers say so.
+async fn announce(
+    ports: &Ports,
+    run: &RunDocument,
+    urls: &BTreeMap<SiteLabel, String>,
+) -> Result<(), Failure> {
     let news = ActiveSite {
         plan: run.plan.clone(),
         run: run.run.clone(),
@@ -245,7 +268,7 @@ async fn announce(ports: &Ports, run: &RunDocument) -> Result<(), Failure> {
         to: run.target,
         epoch: ports.state().await?.epoch,
         committed_at: run.committed_at,
-        workspace_url: sites::frozen_url(run, run.target)?.to_string(),
+        workspace_url: urls.get(&run.target).cloned().unwrap_or_default(),
     };
     ports.announce_active_site(&news).await
 }

@@ -1,9 +1,11 @@
 //! Notices to people by SNS.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use aws_sdk_sns::Client;
+use recovery::failure::FailureName;
 
 use crate::Failure;
 use crate::failure::aws_failure;
@@ -198,11 +200,24 @@ pub fn subject_line(text: &str) -> String {
 /// The in-memory twin: keeps what was sent.
 #[derive(Clone, Default)]
 pub struct MemoryNotices {
+    down: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<Notice>>>,
     forms: Arc<Mutex<Vec<Forms>>>,
 }
 
 impl MemoryNotices {
+    /// While SNS is down, every publish and every listing fails as `Transient`.
+    pub fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::Relaxed);
+    }
+
+    fn require_up(&self) -> Result<(), Failure> {
+        if self.down.load(Ordering::Relaxed) {
+            return Err(Failure::new(FailureName::Transient, "SNS is down"));
+        }
+        Ok(())
+    }
+
     /// Everything that was sent, in order.
     #[must_use]
     pub fn sent(&self) -> Vec<Notice> {
@@ -225,6 +240,7 @@ impl MemoryNotices {
 #[async_trait]
 impl Notices for MemoryNotices {
     async fn publish(&self, notice: Notice) -> Result<(), Failure> {
+        self.require_up()?;
         self.sent
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -233,6 +249,7 @@ impl Notices for MemoryNotices {
     }
 
     async fn publish_in_forms(&self, notice: Notice, forms: Forms) -> Result<(), Failure> {
+        self.require_up()?;
         self.forms
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -241,6 +258,7 @@ impl Notices for MemoryNotices {
     }
 
     async fn listeners(&self, audience: Audience) -> Result<Vec<String>, Failure> {
+        self.require_up()?;
         let endpoint = match audience {
             Audience::Managers => "manager@example.com",
             Audience::Escalation => "escalation@example.com",

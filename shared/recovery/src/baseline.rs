@@ -112,7 +112,7 @@ fn may_learn(state: &State, site: SiteLabel, verdict: Verdict) -> Result<(), Str
     }
     if let Some(run) = &state.unsettled {
         return Err(format!(
-            "run {run} has changed sites and did not complete; resume it, or restore the {site} site and vouch for it with operate `acknowledge`"
+            "run {run} has changed sites and did not complete; resume it, or restore the {site} site, then vouch for it with operate `vouch`"
         ));
     }
     if verdict != Verdict::Healthy {

@@ -33,6 +33,9 @@ impl Role {
     }
 }
 
+/// No single call of an activation lasts longer: a call that is on its way when the run loses its lock may still take effect.
+pub const ACTIVATION_CALL: Duration = Duration::from_secs(5);
+
 /// What the client is for: decides patience, repeats, and how much of the rate limits it may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -42,6 +45,8 @@ pub enum Purpose {
     Fence(Duration),
     /// Work of a run at a site that must be reachable.
     Run,
+    /// Activating a site: as [`Purpose::Run`], but no single call longer than [`ACTIVATION_CALL`].
+    Activation,
     /// Captures and checks, which share the workspace with its users.
     Background,
 }
@@ -64,6 +69,16 @@ impl Purpose {
             ),
             Self::Run => (
                 Timeouts::default(),
+                RateShare::RUN,
+                Retries::On,
+                Connections::Pooled,
+            ),
+            Self::Activation => (
+                Timeouts {
+                    connect: ACTIVATION_CALL,
+                    call: ACTIVATION_CALL,
+                    ..Timeouts::default()
+                },
                 RateShare::RUN,
                 Retries::On,
                 Connections::Pooled,
@@ -188,8 +203,14 @@ pub async fn connect_to(
         ));
     }
     let (mut timeouts, share, retries, connections) = purpose.settings();
-    if matches!(purpose, Purpose::Run | Purpose::Background) {
-        timeouts = faster(timeouts, ports.time_scale);
+    match purpose {
+        Purpose::Run | Purpose::Background => timeouts = faster(timeouts, ports.time_scale),
+        // The call's limit is compared with the lock, which lives in our time.
+        Purpose::Activation => {
+            let total = timeouts.total.div_f64(ports.time_scale);
+            timeouts.total = total.max(ACTIVATION_CALL);
+        }
+        Purpose::Probe(_) | Purpose::Fence(_) => {}
     }
     let workspace_id = plan
         .sites
@@ -299,4 +320,21 @@ fn identity(ports: &Ports) -> IdentitySource {
             Ok(Secret::new(token))
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_of_an_activation_is_cut_off_like_one_of_a_fence() {
+        let (timeouts, share, retries, connections) = Purpose::Activation.settings();
+        let (usual, ..) = Purpose::Run.settings();
+        assert_eq!(timeouts.call, Duration::from_secs(5));
+        assert_eq!(timeouts.total, usual.total, "the patience stays");
+        assert_eq!(
+            (share, retries, connections),
+            (RateShare::RUN, Retries::On, Connections::Pooled)
+        );
+    }
 }

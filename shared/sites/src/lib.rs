@@ -13,7 +13,8 @@ mod redact;
 
 pub use act::{carry_out, is_refusal, is_silence, rerun_token};
 pub use connect::{
-    Purpose, Role, connect, connect_to, frozen_url, secret_expires_on, workspace_url,
+    ACTIVATION_CALL, Purpose, Role, connect, connect_to, frozen_url, secret_expires_on,
+    workspace_url,
 };
 pub use export::{Export, export};
 pub use failure::failure_at;

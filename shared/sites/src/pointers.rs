@@ -1,6 +1,6 @@
 //! The pointers in SSM that outside tools follow. `state.json` is the truth; they are asserted from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use recovery::site::{Region, SiteLabel};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pointers {
     values: BTreeMap<String, String>,
+    /// What people set in the control region. There it is an input: a copy of it may be older than a correction.
+    set_by_people: BTreeSet<String>,
 }
 
 impl Pointers {
@@ -21,14 +23,20 @@ impl Pointers {
     #[must_use]
     pub fn new(plan: &Plan, active: SiteLabel, urls: &BTreeMap<SiteLabel, String>) -> Self {
         let mut values = BTreeMap::new();
+        let mut set_by_people = BTreeSet::new();
         values.insert(keys::active_site(&plan.name), active.as_str().to_owned());
         for (site, url) in urls {
-            values.insert(keys::workspace_url(&plan.name, *site), url.clone());
+            let name = keys::workspace_url(&plan.name, *site);
+            values.insert(name.clone(), url.clone());
+            set_by_people.insert(name);
         }
         if let Some(url) = urls.get(&active) {
             values.insert(keys::active_workspace_url(&plan.name), url.clone());
         }
-        Self { values }
+        Self {
+            values,
+            set_by_people,
+        }
     }
 
     /// Adds the HTTP path of a warehouse at the active site, and gives it.
@@ -44,10 +52,22 @@ impl Pointers {
     pub const fn values(&self) -> &BTreeMap<String, String> {
         &self.values
     }
+
+    /// Those that are written in a region: all, but in the control region not the sites' workspace URLs, which people set there.
+    fn written_in<'a>(
+        &'a self,
+        plan: &Plan,
+        region: &Region,
+    ) -> impl Iterator<Item = (&'a String, &'a String)> {
+        let is_control = *region == plan.control_region;
+        self.values
+            .iter()
+            .filter(move |(name, _)| !(is_control && self.set_by_people.contains(*name)))
+    }
 }
 
 /// Makes the pointers say what they should in the control region and both sites' regions, at the same time, and reads
-/// back what was written. A region that does not answer within `patience` is an error of its own and holds up nothing.
+/// back what was written. The sites' workspace URLs in the control region are never written: people set them there. A region that does not answer within `patience` is an error of its own and holds up nothing.
 pub async fn assert_pointers(
     ports: &Ports,
     plan: &Plan,
@@ -62,7 +82,7 @@ pub async fn assert_pointers(
         }
     }
     join_all(regions.into_iter().map(|region| async move {
-        let result = within(patience, &region, assert_in(ports, &region, pointers)).await;
+        let result = within(patience, &region, assert_in(ports, plan, &region, pointers)).await;
         (region, result)
     }))
     .await
@@ -87,9 +107,14 @@ async fn within<R>(
 }
 
 /// Writes what differs; says how many did.
-async fn assert_in(ports: &Ports, region: &Region, pointers: &Pointers) -> Result<usize, Failure> {
+async fn assert_in(
+    ports: &Ports,
+    plan: &Plan,
+    region: &Region,
+    pointers: &Pointers,
+) -> Result<usize, Failure> {
     let mut changed = 0;
-    for (name, value) in pointers.values() {
+    for (name, value) in pointers.written_in(plan, region) {
         if ports.parameters.get(region, name).await?.as_ref() == Some(value) {
             continue;
         }

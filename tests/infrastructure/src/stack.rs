@@ -67,6 +67,43 @@ pub fn every_substitution_is_used(documents: &Documents) -> Vec<Violation> {
         .collect()
 }
 
+/// An execution of the machine that fails, times out or is aborted wakes somebody. Step Functions counts each under a metric of its own.
+#[must_use]
+pub fn every_bad_end_raises_an_alarm(documents: &Documents) -> Vec<Violation> {
+    [
+        "ExecutionsFailed",
+        "ExecutionsTimedOut",
+        "ExecutionsAborted",
+    ]
+    .into_iter()
+    .filter(|metric| {
+        !documents
+            .of_type("AWS::CloudWatch::Alarm")
+            .any(|(_, alarm)| wakes_somebody_by(documents, alarm, metric))
+    })
+    .map(|metric| violation(metric, "of the state machine raises no alarm"))
+    .collect()
+}
+
+fn wakes_somebody_by(documents: &Documents, alarm: &Value, metric: &str) -> bool {
+    let of_machine = items(&alarm["Dimensions"]).iter().any(|d| {
+        d["Name"] == "StateMachineArn"
+            && documents
+                .of_type("AWS::Serverless::StateMachine")
+                .any(|(id, _)| reference(&d["Value"]) == Some(id))
+    });
+    let actions = items(&alarm["AlarmActions"]);
+    of_machine
+        && alarm["Namespace"] == "AWS/States"
+        && alarm["MetricName"] == metric
+        && alarm["Statistic"] == "Sum"
+        && alarm["Threshold"] == 1
+        && alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        && actions
+            .iter()
+            .any(|a| reference(a) == Some("EscalationTopic"))
+}
+
 /// A run whose execution was stopped, timed out or broke is closed too.
 #[must_use]
 pub fn every_ended_execution_is_closed(documents: &Documents) -> Vec<Violation> {

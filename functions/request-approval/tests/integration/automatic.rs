@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use aws::{Invocation, Ports, keys};
+use aws::notices::MemoryNotices;
+use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
 use recovery::approval::{ApprovalAnswer, Choice, Door, Wish};
 use recovery::incident::Incident;
@@ -16,11 +17,12 @@ use recovery::verdict::{DownCause, Observation, Outcome, Probe, Signal, Vantage}
 use request_approval::{Answer, Event, handle};
 use serde_json::{Value, json};
 
-const RUN: &str = "incident-0-1";
+pub(super) const RUN: &str = "incident-0-1";
 const BEGAN: i64 = 1_795_000_000;
 
-struct World {
-    ports: Ports,
+pub(super) struct World {
+    pub(super) ports: Ports,
+    pub(super) notices: MemoryNotices,
     clock: Arc<AtomicI64>,
 }
 
@@ -30,7 +32,7 @@ fn at(second: i64) -> Timestamp {
 
 impl World {
     /// A run that the probe has started, four minutes after the failure began.
-    async fn new(change: impl FnOnce(&mut Value)) -> Self {
+    pub(super) async fn new(change: impl FnOnce(&mut Value)) -> Self {
         let clock = Arc::new(AtomicI64::new(BEGAN + 240));
         let hand = Arc::clone(&clock);
         let now = move || Timestamp::from_second(hand.load(Ordering::Relaxed)).unwrap();
@@ -44,7 +46,7 @@ impl World {
             "buckets": {"primary": "lake-one", "secondary": "lake-two"}}]);
         change(&mut plan);
         let plan = Plan::parse(plan.to_string().as_bytes()).unwrap();
-        let (ports, _, _, _) =
+        let (ports, _, _, notices) =
             Ports::in_memory(plan.name.clone(), Region::new("us-west-2"), Arc::new(now));
         ports.put(keys::PLAN, &plan).await.unwrap();
         let run = json!({"format_version": 1, "run": RUN, "plan": "lakehouse", "mode": "failover", "attempt": 1, "token": "t",
@@ -74,7 +76,11 @@ impl World {
             })
             .await
             .unwrap();
-        let world = Self { ports, clock };
+        let world = Self {
+            ports,
+            notices,
+            clock,
+        };
         world.probed(DownCause::ConnectTimeout).await;
         world
     }
@@ -104,18 +110,22 @@ impl World {
         }
     }
 
-    async fn later(&self, seconds: i64, cause: DownCause) {
+    pub(super) async fn later(&self, seconds: i64, cause: DownCause) {
         self.clock.fetch_add(seconds, Ordering::Relaxed);
         self.probed(cause).await;
     }
 
-    async fn ask(&self) -> Answer {
+    pub(super) async fn ask(&self) -> Answer {
+        self.try_ask().await.unwrap()
+    }
+
+    pub(super) async fn try_ask(&self) -> Result<Answer, Failure> {
         let event = Event {
             run: RunId::new(RUN),
             token: RunToken::new("t"),
         };
         let invocation = Invocation::lasting(Duration::from_secs(30));
-        handle(event, &self.ports, &invocation).await.unwrap()
+        handle(event, &self.ports, &invocation).await
     }
 
     /// The next answer that is no message to people.

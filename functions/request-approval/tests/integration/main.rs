@@ -7,3 +7,4 @@
 )]
 
 mod automatic;
+mod notices;

@@ -124,6 +124,12 @@ promises! {
         "one is missing" => |d| { d.template["Resources"]["FailoverMachine"]["Properties"]["DefinitionSubstitutions"].as_object_mut().unwrap().remove("UsersTopicArn"); },
         "one too many" => |d| d.template["Resources"]["FailoverMachine"]["Properties"]["DefinitionSubstitutions"]["Extra"] = json!("x");
 
+    an_execution_that_ends_badly_raises_an_alarm: stack::every_bad_end_raises_an_alarm,
+        "timeouts are missed" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("RunTimedOutAlarm"); },
+        "aborts are missed" => |d| d.template["Resources"]["RunAbortedAlarm"]["Properties"]["MetricName"] = json!("ExecutionsFailed"),
+        "another machine" => |d| d.template["Resources"]["RunFailedAlarm"]["Properties"]["Dimensions"][0]["Value"] = json!("x"),
+        "nobody is told" => |d| { d.template["Resources"]["RunTimedOutAlarm"]["Properties"].as_object_mut().unwrap().remove("AlarmActions"); };
+
     a_stopped_execution_is_closed_too: stack::every_ended_execution_is_closed,
         "no rule" => |d| { d.template["Resources"].as_object_mut().unwrap().remove("ExecutionEndedRule"); },
         "timeouts are missed" => |d| d.template["Resources"]["ExecutionEndedRule"]["Properties"]["EventPattern"]["detail"]["status"] = json!(["ABORTED", "FAILED"]),

@@ -1,0 +1,40 @@
+//! Vouching for the active site after a run that changed sites and did not complete.
+
+use aws::{Failure, Ports};
+use recovery::site::RunId;
+use recovery::state::Refusal;
+
+use crate::invalid;
+
+/// Clears `unsettled` if it names this run. A repeat is answered, not refused: the first answer may have been lost.
+///
+/// # Errors
+/// `Blocked` while any run holds the lock: it may be changing the sites. `InvalidEvent` if another run is unsettled.
+pub(crate) async fn settle(ports: &Ports, run: &RunId) -> Result<String, Failure> {
+    let unsettled = ports
+        .change_state(|state| {
+            if let Some(lock) = &state.lock {
+                return Err(Refusal::Locked {
+                    run: lock.run.clone(),
+                    since: lock.taken_at,
+                });
+            }
+            Ok(if state.unsettled.as_ref() == Some(run) {
+                state.unsettled.take()
+            } else {
+                state.unsettled.clone()
+            })
+        })
+        .await?;
+    match unsettled {
+        Some(named) if named == *run => Ok(format!(
+            "the active site runs what it should after run {run}; captures go on"
+        )),
+        Some(other) => Err(invalid(format!(
+            "run {other} is unsettled, not {run}; check what it left at the sites, then vouch for that run"
+        ))),
+        None => Ok(format!(
+            "nothing to vouch for: run {run} is not unsettled, and no other run is"
+        )),
+    }
+}
