@@ -48,6 +48,12 @@ pub(crate) async fn evidence(
                 .map(|why| format!("not actionable: {why}")),
         );
     }
+    if baseline.site != from {
+        signals.push(format!(
+            "nothing was captured at the {from} site since it became active: what is restored is the record of the {} site itself, of {}",
+            baseline.site, baseline.captured_at
+        ));
+    }
     Ok(Evidence {
         verdict: judged.as_ref().map(|j| j.verdict),
         actionable: judged.as_ref().is_some_and(|j| j.actionable),

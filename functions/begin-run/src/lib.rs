@@ -158,7 +158,7 @@ async fn begin(
             ),
         ));
     }
-    let baseline = baseline_of(ports, from).await?;
+    let baseline = baseline_of(ports).await?;
     let evidence = evidence(ports, plan, from, asked.incident, baseline, workspace_urls).await?;
     let now = ports.now();
     let epoch = state.epoch;
@@ -230,18 +230,14 @@ async fn mark_incident(ports: &Ports, run: &RunId, now: Timestamp) {
     }
 }
 
-async fn baseline_of(ports: &Ports, from: SiteLabel) -> Result<BaselinePointer, Failure> {
+/// The record that would be restored. A site that fails before it was captured leaves the record of the other one, which is the target
+/// now: its own objects are restored by id, as they were before it failed itself.
+async fn baseline_of(ports: &Ports) -> Result<BaselinePointer, Failure> {
     let pointer = ports.baseline_pointer().await?;
     let none = |why: String| Failure::new(FailureName::NoBaseline, why);
     let pointer = pointer.ok_or_else(|| {
         none("there is no baseline, so nothing could be restored; capture-baseline records one while the active site is healthy".to_owned())
     })?;
-    if pointer.site != from {
-        return Err(none(format!(
-            "the baseline is of the {} site, but the {from} site is active; wait for a capture or check why there is none",
-            pointer.site
-        )));
-    }
     // It must be readable now, not when it is needed.
     ports.baseline(&pointer.digest).await?;
     Ok(pointer)
@@ -283,7 +279,7 @@ async fn resume(
     let fence_stands = state.fences.get(&from).is_some_and(|f| f.run == run);
     if document.resume_at(fence_stands) == ResumeAt::Readiness {
         // A human is asked anew, so on what is known now.
-        let baseline = baseline_of(ports, from).await?;
+        let baseline = baseline_of(ports).await?;
         document.evidence =
             evidence(ports, plan, from, None, baseline, workspace_urls.clone()).await?;
         document.captured = None;

@@ -182,17 +182,6 @@ async fn allowed(ports: &Ports, plan: &Plan) -> Result<Result<(), String>, Failu
     Ok(may_capture(&state, state.active_site, verdict))
 }
 
-fn pointer_to(captured: &Baseline, digest: &ContentDigest) -> BaselinePointer {
-    BaselinePointer {
-        format_version: BASELINE_FORMAT,
-        digest: digest.clone(),
-        site: captured.inventory.site,
-        captured_at: captured.inventory.read_at,
-        live: captured.inventory.live_counts(),
-        objects: captured.inventory.resources.len(),
-    }
-}
-
 /// Makes a stored record the one that counts, unless a newer one does.
 async fn point(
     ports: &Ports,
@@ -200,7 +189,7 @@ async fn point(
     captured: &Baseline,
     digest: &ContentDigest,
 ) -> Result<(), Failure> {
-    let pointer = pointer_to(captured, digest);
+    let pointer = captured.pointer(digest);
     ports
         .change(key, |stored: &mut Option<BaselinePointer>| {
             // A slower capture must not replace a newer one.
@@ -242,8 +231,10 @@ async fn set_aside(
                 audience: Audience::Managers,
                 subject: format!("[{}] a baseline was not accepted", plan.name),
                 message: format!(
-                    "{reason}.\nThe last good baseline stays. If the change is meant, delete baselines/current.json in the \
-                     state bucket: the next capture is then accepted.\nCandidate: {}\n",
+                    "{reason}.\nThe last good baseline stays, and a failover would restore it. If the change is meant, accept the new one \
+                     with operate:\n{{\"act\":\"accept-baseline\",\"digest\":\"{}\",\"who\":\"YOUR NAME\",\"why\":\"REASON\"}}\n\
+                     If not, bring the site back with operate `reset`.\nCandidate: {}\n",
+                    digest.as_str(),
                     keys::baseline(&digest)
                 ),
             })

@@ -6,7 +6,7 @@ use recovery::plan::Plan;
 use recovery::run::{CaptureAnswer, Stage};
 use recovery::site::{RunId, RunToken};
 
-use crate::{point, pointer_to, read};
+use crate::{point, read};
 
 /// Captures once: a repeated call, or a resumed run whose fence stands, keeps what was captured.
 pub(crate) async fn capture(
@@ -37,7 +37,7 @@ pub(crate) async fn capture(
         let key = keys::baseline(&digest);
         return Ok((CaptureAnswer::Refused, format!("{reason}; see {key}")));
     }
-    let pointer = pointer_to(&captured, &digest);
+    let pointer = captured.pointer(&digest);
     let words = format!(
         "{} objects of the {site} site are recorded",
         pointer.objects

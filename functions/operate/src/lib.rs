@@ -1,6 +1,7 @@
 //! Every human act by command line: a closed list, each with who and why, each recorded.
 
 mod abandon;
+mod accept;
 mod decide;
 mod fence;
 mod key;
@@ -20,7 +21,7 @@ use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
 use recovery::approval::{ApprovalId, Choice, Door};
 use recovery::failure::FailureName;
-use recovery::site::{RunId, SiteLabel};
+use recovery::site::{ContentDigest, RunId, SiteLabel};
 use recovery::state::Hold;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -120,6 +121,15 @@ pub enum Act {
         /// Why.
         why: String,
     },
+    /// Make a capture that was kept aside the baseline that counts: the change that it shows is meant.
+    AcceptBaseline {
+        /// The candidate, as its notice names it.
+        digest: ContentDigest,
+        /// Who.
+        who: String,
+        /// Why.
+        why: String,
+    },
     /// Write down what a run taught. It stands in every report until it is resolved.
     AddLesson {
         /// The run that taught it, if one did.
@@ -164,6 +174,7 @@ impl Act {
             | Self::Acknowledge { who, why }
             | Self::Vouch { who, why, .. }
             | Self::RotateApprovalKey { who, why }
+            | Self::AcceptBaseline { who, why, .. }
             | Self::Promote { who, why }
             | Self::Unfence { who, why, .. }
             | Self::Reset { who, why, .. }
@@ -329,6 +340,7 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
             why,
         } => lessons::add(ports, run.as_ref(), lesson, who, why).await,
         Act::ResolveLesson { lesson, who, why } => lessons::resolve(ports, *lesson, who, why).await,
+        Act::AcceptBaseline { digest, .. } => accept::accept(ports, digest).await,
         Act::RotateApprovalKey { .. } => key::rotate(ports).await,
         Act::Promote { who, why } => promote::order(ports, who, why).await,
         Act::Abandon {

@@ -5,6 +5,7 @@
     reason = "a test stops where it fails"
 )]
 
+mod baselines;
 mod faults;
 mod interleavings;
 mod unfence;

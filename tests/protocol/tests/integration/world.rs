@@ -86,7 +86,7 @@ pub(crate) async fn resume(ports: &Ports, execution: &str) -> Result<(), Failure
     execute(ports, execution, json!({"mode": "resume", "run": "run-1"})).await
 }
 
-async fn execute(ports: &Ports, name: &str, input: Value) -> Result<(), Failure> {
+pub(crate) async fn execute(ports: &Ports, name: &str, input: Value) -> Result<(), Failure> {
     let event = begin_run::Event {
         input,
         name: name.to_owned(),
