@@ -19,7 +19,6 @@ const LONGEST_LIST: usize = 50;
 
 /// `runs/<id>/fence/<site>-told.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Told {
     /// Always 1.
     format_version: u32,

@@ -28,7 +28,6 @@ const MOST_NAMED: usize = 5;
 
 /// `runs/<id>/fence-rehearsal.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FenceRehearsal {
     /// Always 1.
     pub format_version: u32,

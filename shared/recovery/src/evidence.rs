@@ -17,7 +17,6 @@ const KEPT: usize = 60;
 
 /// The document.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct FrozenEvidence {
     /// Always [`EVIDENCE_FORMAT`].
     pub format_version: u32,
@@ -33,7 +32,6 @@ pub struct FrozenEvidence {
 
 /// What was known of one site.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SiteEvidence {
     /// The whole judgement: layers, probes, vantages. None if the signals could not be read or judged.
     pub judgement: Option<Judgement>,

@@ -22,7 +22,6 @@ const NAMES_AT_MOST: usize = 200;
 
 /// What one vantage saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Signals {
     /// Always [`SIGNALS_FORMAT`].
     pub format_version: u32,

@@ -169,6 +169,21 @@ pub fn every_schedule_says_how_old_its_event_may_be(documents: &Documents) -> Ve
     found
 }
 
+/// A function that both a run and a schedule start must have room for both: Lambda refuses the second one, and the run fails.
+#[must_use]
+pub fn no_run_waits_for_a_reserved_concurrency(documents: &Documents) -> Vec<Violation> {
+    let invoked: Vec<String> = documents
+        .tasks()
+        .into_iter()
+        .filter_map(|task| task.function.map(|function| function.id))
+        .collect();
+    each(
+        documents,
+        "is invoked by the state machine, so it must reserve no concurrency",
+        |f| !invoked.contains(&f.id) || f.properties.get("ReservedConcurrentExecutions").is_none(),
+    )
+}
+
 /// Lambda's own limit, and time to answer before it.
 #[must_use]
 pub fn every_function_has_a_timeout(documents: &Documents) -> Vec<Violation> {

@@ -72,7 +72,6 @@ impl Door {
 
 /// One person's decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Decision {
     /// The decision.
     pub decision: Choice,
@@ -101,7 +100,6 @@ pub enum End {
 /// `runs/<run>/decisions/<id>.json`: every decision on one request, in order. Changed by compare-and-swap only; after the end
 /// nothing is added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Decisions {
     /// Always [`APPROVAL_FORMAT`].
     pub format_version: u32,

@@ -31,7 +31,6 @@ const STAGES: [Stage; 11] = [
 
 /// A prediction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Forecast {
     /// Not faster than this, seconds.
     pub at_least_seconds: u64,

@@ -243,7 +243,6 @@ impl Loss {
 
 /// `runs/<id>/approvals/<question>.json`: what was asked, and how often.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Request {
     /// Always [`APPROVAL_FORMAT`].
     pub format_version: u32,
@@ -282,7 +281,6 @@ pub struct Request {
 
 /// `approvals/<id>.json`: leads from an opaque id to its request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Address {
     /// Always [`APPROVAL_FORMAT`].
     pub format_version: u32,

@@ -12,7 +12,6 @@ const KEPT: usize = 200;
 
 /// One look at the page by a valid link. Mail scanners look too.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct View {
     /// When.
     pub at: Timestamp,
@@ -24,7 +23,6 @@ pub struct View {
 
 /// `runs/<run>/views/<id>.json`: the newest views of one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Views {
     /// Always [`APPROVAL_FORMAT`].
     pub format_version: u32,

@@ -19,7 +19,6 @@ pub const LINGER: SignedDuration = SignedDuration::from_secs(30);
 /// `fences/<site>.json`: what the fence of a site holds in AWS. It outlives the fence until all of it is lifted, and does
 /// not depend on what the plan says by then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AwsFence {
     /// Always [`AWS_FENCE_FORMAT`].
     pub format_version: u32,
@@ -42,7 +41,6 @@ pub struct AwsFence {
 
 /// One bucket.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HeldBucket {
     /// Its region.
     pub region: Region,
@@ -52,7 +50,6 @@ pub struct HeldBucket {
 
 /// One role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HeldRole {
     /// When it was last tried.
     pub tried_at: Timestamp,

@@ -23,7 +23,6 @@ const MOST_COMMUNICATIONS: usize = 50;
 
 /// `provider/aws-health.json`: the events that were delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HealthEvents {
     /// Always [`HEALTH_FORMAT`].
     pub format_version: u32,
@@ -33,7 +32,6 @@ pub struct HealthEvents {
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HealthEvent {
     /// The service, as in `EC2`.
     pub service: String,

@@ -30,7 +30,6 @@ pub const INCIDENT_FORMAT: u32 = 1;
 
 /// `incidents/<id>.json`. Its id is the name of the execution that it starts, so that starting twice is one start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Incident {
     /// Always [`INCIDENT_FORMAT`].
     pub format_version: u32,
@@ -131,7 +130,6 @@ pub enum Next {
 
 /// `incidents/current.json`: the open incident, if any. Who opens one claims this first, so that two probes at once open one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct CurrentIncident {
     /// Always [`INCIDENT_FORMAT`].
     pub format_version: u32,

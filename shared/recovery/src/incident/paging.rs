@@ -15,7 +15,6 @@ pub const PAGING_FORMAT: u32 = 1;
 
 /// `incidents/paging.json`: what people were woken for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Paging {
     /// Always [`PAGING_FORMAT`].
     pub format_version: u32,
@@ -25,7 +24,6 @@ pub struct Paging {
 
 /// The time in which a site is not `Healthy`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Spell {
     /// Since when.
     pub since: Timestamp,

@@ -9,7 +9,6 @@ const CLAIM_LASTS: SignedDuration = SignedDuration::from_secs(55);
 
 /// How far a message has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Telling {
     /// When a function last set out to send it.
     pub claimed_at: Timestamp,

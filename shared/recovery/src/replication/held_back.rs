@@ -48,7 +48,6 @@ pub struct ListedObject {
 
 /// An object of the fenced site that the active site does not have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HeldObject {
     /// Its whole key in the bucket of the fenced site.
     pub key: String,
@@ -62,7 +61,6 @@ pub struct HeldObject {
 
 /// `runs/<id>/held-back.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HeldBackDocument {
     /// Always [`HELD_BACK_FORMAT`].
     pub format_version: u32,
@@ -86,7 +84,6 @@ pub struct HeldBackDocument {
 
 /// One data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HeldBackSet {
     /// Its name.
     pub name: DataSetName,
@@ -110,7 +107,6 @@ pub struct HeldBackSet {
 
 /// What the fence held back, in short: for the request, and for the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct HeldBack {
     /// The key of the document in the state bucket.
     pub document: String,

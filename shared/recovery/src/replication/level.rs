@@ -55,7 +55,6 @@ impl Thresholds {
 
 /// What people were told, kept from one measurement to the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Standing {
     /// The level that was told last.
     pub told: LagLevel,

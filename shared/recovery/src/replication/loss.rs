@@ -28,7 +28,6 @@ pub enum LossOf {
 
 /// What would be lost of one data set or group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PredictedLoss {
     /// Its name, unique among data sets and groups.
     pub name: String,

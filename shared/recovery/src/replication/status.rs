@@ -15,7 +15,6 @@ pub const MOST_TABLES_SHOWN: usize = 10;
 
 /// `replication/status.json`, and frozen in a run its evidence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ReplicationStatus {
     /// Always [`REPLICATION_FORMAT`].
     pub format_version: u32,
@@ -59,7 +58,6 @@ pub enum Basis {
 
 /// The standing of one data set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DataSetStatus {
     /// Its name.
     pub name: DataSetName,
@@ -90,7 +88,6 @@ pub struct DataSetStatus {
 
 /// The source's last known state was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct LastKnown {
     /// When the source was last read; for several tables the earliest. `None`: never.
     pub read_at: Option<Timestamp>,
@@ -98,7 +95,6 @@ pub struct LastKnown {
 
 /// The standing of a consistency group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct GroupStatus {
     /// Its name.
     pub name: GroupName,
@@ -125,7 +121,6 @@ pub struct GroupStatus {
 
 /// The tables of a Delta data set, counted; the worst by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TablesStatus {
     /// How many there are.
     pub total: usize,
@@ -145,7 +140,6 @@ pub struct TablesStatus {
 
 /// One table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct TableStatus {
     /// Its path below the data set's prefix; empty if the data set is the table.
     pub path: String,
@@ -165,7 +159,6 @@ pub struct TableStatus {
 
 /// CloudWatch `AWS/S3` replication metrics. `None` means no data, which is not zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ReplicationMetrics {
     /// When S3 published the latency.
     pub at: Option<Timestamp>,
@@ -181,7 +174,6 @@ pub struct ReplicationMetrics {
 
 /// The marker object that is written at the active site and read at the standby.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Marker {
     /// When it was written, by the writer's clock.
     pub written_at: Timestamp,

@@ -11,7 +11,6 @@ use crate::run::{RunDocument, Stage};
 /// Seconds of a run by phase, over all attempts. In a failover their sum is at most the RTO: what lies between two attempts is in none
 /// of them. In a planned move the old site works until the fence, so that what comes before is no part of the RTO.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Clock {
     /// From the first failed signal to the beginning of the run. None if no failure was seen.
     pub detect: Option<f64>,
@@ -111,7 +110,6 @@ impl Phase {
 
 /// Time of a stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct StageSeconds {
     /// The stage.
     pub stage: Stage,

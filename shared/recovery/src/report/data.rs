@@ -8,7 +8,6 @@ use crate::replication::{Basis, ReplicationStatus};
 
 /// What is known of one data set or group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct DataLoss {
     /// Its name.
     pub name: String,

@@ -21,7 +21,6 @@ pub const REPORT_FORMAT: u32 = 1;
 
 /// `runs/<id>/report.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Report {
     /// Always [`REPORT_FORMAT`].
     pub format_version: u32,
@@ -136,7 +135,6 @@ pub struct Report {
 
 /// Something left alone on purpose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Listed {
     /// What.
     pub subject: Subject,
@@ -146,7 +144,6 @@ pub struct Listed {
 
 /// What somebody did by command line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct HumanAct {
     /// When.
     pub at: Timestamp,

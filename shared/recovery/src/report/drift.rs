@@ -11,7 +11,6 @@ const MOST_FIELDS: usize = 20;
 
 /// One object that is not as in the baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Drift {
     /// Which look it was: before the approval, or after the fence.
     pub when: String,

@@ -16,7 +16,6 @@ const MOST_RUNS: usize = 100;
 
 /// `reports/history.json`: what is kept of every run, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct History {
     /// Always [`HISTORY_FORMAT`].
     pub format_version: u32,
@@ -26,7 +25,6 @@ pub struct History {
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct PastRun {
     /// The run.
     pub run: RunId,
@@ -44,7 +42,6 @@ pub struct PastRun {
 
 /// A stage beside the same stage of earlier runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Comparison {
     /// The stage.
     pub stage: Stage,

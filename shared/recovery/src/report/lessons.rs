@@ -15,7 +15,6 @@ const MOST_OPEN: usize = 100;
 
 /// All lessons, oldest first. Changed by compare-and-swap only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Lessons {
     /// Always [`LESSONS_FORMAT`].
     pub format_version: u32,
@@ -27,7 +26,6 @@ pub struct Lessons {
 
 /// One lesson.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Lesson {
     /// Its number, by which it is resolved.
     pub number: u32,
@@ -49,7 +47,6 @@ pub struct Lesson {
 
 /// How a lesson was resolved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Resolved {
     /// By what.
     pub how: String,

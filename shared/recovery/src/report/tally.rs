@@ -13,7 +13,6 @@ use crate::site::SiteLabel;
 
 /// What the ledger says of one kind of object at one site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct KindTally {
     /// The site.
     pub site: SiteLabel,

@@ -16,7 +16,6 @@ const MOST_NAMED: usize = 50;
 
 /// What got through the fence until the report was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct GotThrough {
     /// Since when the fence stands, or stood until a switchover made the site a standby; `null` if there was none.
     pub fenced_since: Option<Timestamp>,

@@ -47,6 +47,9 @@ promises! {
         "text" => |d| d.template["Globals"]["Function"]["LoggingConfig"]["LogFormat"] = json!("Text"),
         "a reserved variable" => |d| d.template["Resources"]["CloseRunFunction"]["Properties"]["Environment"] = json!({"Variables": {"AWS_LAMBDA_LOG_LEVEL": "debug"}});
 
+    no_run_waits_for_a_reserved_concurrency: functions::no_run_waits_for_a_reserved_concurrency,
+        "a capture" => |d| d.template["Resources"]["CaptureBaselineFunction"]["Properties"]["ReservedConcurrentExecutions"] = json!(1);
+
     every_function_ends_in_time: functions::every_function_has_a_timeout,
         "too long" => |d| d.template["Resources"]["ShutdownSiteFunction"]["Properties"]["Timeout"] = json!(901),
         "Lambda's 3 seconds" => |d| { d.template["Resources"]["ShutdownSiteFunction"]["Properties"].as_object_mut().unwrap().remove("Timeout"); };

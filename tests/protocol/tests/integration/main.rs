@@ -7,6 +7,7 @@
 
 mod baselines;
 mod faults;
+mod formats;
 mod interleavings;
 mod unfence;
 mod world;
