@@ -2,15 +2,15 @@
 //! repeated by the next call if this one dies, so its order is: claim, write, tell, start, note.
 
 use aws::documents::Change;
-use aws::executions::Executions;
+use aws::executions::{ExecutionStatus, Executions};
 use aws::notices::{Audience, Notice};
 use aws::{Failure, Ports, keys};
 use recovery::incident::message::{self, Message};
 use recovery::incident::{
-    Block, CurrentIncident, INCIDENT_FORMAT, Incident, Next, Telling, blocks,
+    Block, CurrentIncident, INCIDENT_FORMAT, Incident, Next, RunProgress, Telling, blocks,
 };
 use recovery::plan::Plan;
-use recovery::run::RunDocument;
+use recovery::run::{Outcome, RunDocument};
 use recovery::site::RunId;
 use recovery::state::State;
 use recovery::verdict::{Judgement, Verdict};
@@ -20,6 +20,11 @@ use serde_json::json;
 const EVIDENCE: &str = "evidence";
 /// The message that it is over.
 const CLEARED: &str = "cleared";
+/// The message that no run is started by itself any more, to the managers and to who is woken.
+const SPENT: [(&str, Audience); 2] = [
+    ("spent", Audience::Managers),
+    ("spent-escalation", Audience::Escalation),
+];
 
 /// What an incident is judged by.
 pub(crate) struct Known<'a> {
@@ -51,12 +56,12 @@ pub(crate) async fn follow(
     let Some(incident) = open_incident(known).await? else {
         return Ok(Followed::default());
     };
-    let over = is_over(known.ports, &incident).await?;
+    let run = progress(known, &incident, executions).await?;
     let done = |done: String| Followed {
         done: Some(done),
         ..Followed::default()
     };
-    match incident.next(known.judged, known.state.active_site, over) {
+    match incident.next(known.judged, known.state.active_site, run) {
         Next::End => {
             release(known.ports, &incident.id).await?;
             Ok(done(format!(
@@ -66,11 +71,16 @@ pub(crate) async fn follow(
         }
         Next::Clear => clear(known, &incident).await.map(done),
         Next::Start => start(known, &incident, executions).await,
+        Next::GiveUp => give_up(known, &incident).await,
         Next::Wait => {
             // Its opener may have died before it told anybody.
-            tell(known, &incident.id, EVIDENCE, |stored| {
-                message::opened(known.plan, stored, &[])
-            })
+            tell(
+                known,
+                &incident.id,
+                EVIDENCE,
+                Audience::Managers,
+                |stored| message::opened(known.plan, stored, &[]),
+            )
             .await?;
             Ok(Followed {
                 open: Some(incident.id),
@@ -175,22 +185,39 @@ async fn start(
     let found = blocks(known.state, target, known.standby, now);
     let id = &incident.id;
     // Evidence first: people should hear of the incident even if the start fails. Nor does the start wait for them to hear.
-    let told = tell(known, id, EVIDENCE, |stored| {
+    let told = tell(known, id, EVIDENCE, Audience::Managers, |stored| {
         message::opened(known.plan, stored, &found)
     })
     .await;
     if found.is_empty() {
+        let restarts = match incident.started_at {
+            Some(_) => incident.restarts.saturating_add(1),
+            None => 0,
+        };
+        let told_again = if restarts > 0 {
+            let what = format!("restart-{restarts}");
+            tell(known, id, &what, Audience::Managers, |_| {
+                message::restarted(known.plan, incident)
+            })
+            .await
+        } else {
+            Ok(false)
+        };
+        let run = incident.next_run();
         executions
-            .start(id, &json!({"mode": "failover", "incident": id}))
+            .start(&run, &json!({"mode": "failover", "incident": id}))
             .await?;
         update(known.ports, id, |stored| {
             stored.blocked.clear();
             stored.started_at.get_or_insert(now);
+            // Two probes at once start the same run, and count it once.
+            stored.restarts = stored.restarts.max(restarts);
         })
         .await?;
         told?;
+        told_again?;
         return Ok(Followed {
-            done: Some(format!("{id} started a run")),
+            done: Some(format!("{id} started run {run}")),
             open: Some(id.clone()),
             blocked: vec![],
         });
@@ -233,7 +260,12 @@ async fn tell_blocks(
     let Some(incident) = fresh.filter(|_| !told) else {
         return Ok(());
     };
-    publish(known.ports, message::blocked(known.plan, &incident, found)).await?;
+    publish(
+        known.ports,
+        Audience::Managers,
+        message::blocked(known.plan, &incident, found),
+    )
+    .await?;
     update(known.ports, id, |stored| {
         for kind in &kinds {
             if let Some(telling) = stored.told.get_mut(*kind) {
@@ -245,12 +277,65 @@ async fn tell_blocks(
     .map(|_| ())
 }
 
-async fn is_over(ports: &Ports, incident: &Incident) -> Result<bool, Failure> {
-    if incident.started_at.is_none() {
-        return Ok(false);
+/// Every run that the incident may start failed before it began. People are told once, and somebody is woken.
+async fn give_up(known: &Known<'_>, incident: &Incident) -> Result<Followed, Failure> {
+    let reason = message::spent_reason(incident);
+    update(known.ports, &incident.id, |stored| {
+        stored.blocked = vec![reason.clone()];
+    })
+    .await?;
+    for (what, audience) in SPENT {
+        tell(known, &incident.id, what, audience, |stored| {
+            message::spent(known.plan, stored)
+        })
+        .await?;
     }
-    let run: Option<RunDocument> = ports.read(&keys::of_run(&incident.id, "run.json")).await?;
-    Ok(run.is_some_and(|run| run.outcome.is_some()))
+    Ok(Followed {
+        done: None,
+        open: Some(incident.id.clone()),
+        blocked: vec![reason],
+    })
+}
+
+/// How far the newest run of the incident has come. Only an execution that is known to have failed without a run is started again.
+async fn progress(
+    known: &Known<'_>,
+    incident: &Incident,
+    executions: &dyn Executions,
+) -> Result<RunProgress, Failure> {
+    let Some(started_at) = incident.started_at else {
+        return Ok(RunProgress::UnderWay);
+    };
+    let id = incident.run();
+    let run: Option<RunDocument> = known.ports.read(&keys::of_run(&id, "run.json")).await?;
+    if let Some(run) = run {
+        return Ok(match run.outcome {
+            Some(_) => RunProgress::Over,
+            None => RunProgress::UnderWay,
+        });
+    }
+    // What people decided on a run that one of them started for this failure stands: it is not asked again.
+    let is_decided = known.state.ends.iter().any(|end| {
+        let by_people = matches!(
+            end.outcome,
+            Outcome::Declined | Outcome::ApprovalExpired | Outcome::Abandoned
+        );
+        by_people && end.at >= started_at && !incident.has_started(&end.run)
+    });
+    if is_decided {
+        return Ok(RunProgress::Over);
+    }
+    Ok(match executions.status(&id).await {
+        Ok(ExecutionStatus::Failed) => RunProgress::FailedToBegin,
+        Ok(ExecutionStatus::Succeeded | ExecutionStatus::Stopped) => RunProgress::Over,
+        // Unknown: a person started a run before the probe did, so none has the incident's name.
+        Ok(ExecutionStatus::Running | ExecutionStatus::Unknown) => RunProgress::UnderWay,
+        Err(failure) => {
+            // Detection goes on without this answer; the next probe asks again.
+            tracing::warn!(%failure, run = %id, "the execution of the incident could not be described");
+            RunProgress::UnderWay
+        }
+    })
 }
 
 /// The pointer goes last: until then the next probe does all of this again.
@@ -261,7 +346,7 @@ async fn clear(known: &Known<'_>, incident: &Incident) -> Result<String, Failure
         stored.cleared_at.get_or_insert(now);
     })
     .await?;
-    tell(known, &incident.id, CLEARED, |stored| {
+    tell(known, &incident.id, CLEARED, Audience::Managers, |stored| {
         message::cleared(known.plan, stored, verdict, now)
     })
     .await?;
@@ -274,6 +359,7 @@ async fn tell(
     known: &Known<'_>,
     id: &RunId,
     what: &str,
+    audience: Audience,
     text: impl Fn(&Incident) -> Message,
 ) -> Result<bool, Failure> {
     let now = known.ports.now();
@@ -287,7 +373,7 @@ async fn tell(
     let Some(incident) = claimed else {
         return Ok(false);
     };
-    publish(known.ports, text(&incident)).await?;
+    publish(known.ports, audience, text(&incident)).await?;
     update(known.ports, id, |stored| {
         if let Some(telling) = stored.told.get_mut(what) {
             *telling = telling.sent(now);
@@ -297,11 +383,15 @@ async fn tell(
     Ok(true)
 }
 
-async fn publish(ports: &Ports, (subject, message): Message) -> Result<(), Failure> {
+async fn publish(
+    ports: &Ports,
+    audience: Audience,
+    (subject, message): Message,
+) -> Result<(), Failure> {
     ports
         .notices
         .publish(Notice {
-            audience: Audience::Managers,
+            audience,
             subject,
             message,
         })

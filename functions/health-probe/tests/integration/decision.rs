@@ -1,10 +1,12 @@
 use aws::Failure;
+use aws::executions::ExecutionStatus;
 use aws::notices::{Audience, Forms, Notice, Notices};
 use aws::store::Store;
 use recovery::failure::FailureName;
 use recovery::incident::CurrentIncident;
-use recovery::site::{RunId, SiteLabel};
-use recovery::state::{Hold, State};
+use recovery::run::Outcome;
+use recovery::site::{RunId, RunToken, SiteLabel};
+use recovery::state::{Hold, RunEnd, State};
 use recovery::verdict::Verdict;
 use serde_json::json;
 
@@ -247,29 +249,156 @@ async fn a_verdict_pages_after_its_time() {
     assert!(incidents(&world).is_empty());
 }
 
-#[tokio::test]
-async fn a_declined_run_is_not_asked_again_while_the_failure_lasts() {
+/// A world whose active site is down, with the id of the incident whose run was started.
+async fn started() -> (detection::World, RunId) {
     let world = small(|_| ()).await;
     moved(&world, PRIMARY, NOWHERE).await;
     for _ in 0..3 {
         world.round().await.unwrap();
     }
     let id = incidents(&world)[0].id.clone();
+    assert!(world.executions.started().contains_key(&id));
+    (world, id)
+}
+
+/// Writes the document of a run.
+async fn begun(world: &detection::World, id: &RunId, outcome: Option<Outcome>) {
     let run = json!({"format_version": 1, "run": id, "plan": "lakehouse", "mode": "failover", "attempt": 1, "token": "t", "epoch": 0,
         "from": "primary", "target": "secondary", "begun_at": world.now(),
         "evidence": {"verdict": "ControlPlaneDown", "actionable": true, "failing_since": null, "signals": [], "replication": null,
             "workspace_urls": {}, "baseline": {"format_version": 1, "digest": "d", "site": "primary", "captured_at": world.now(),
             "live": {}, "objects": 0}},
-        "stages": [], "committed_at": null, "outcome": "Declined", "reason": null, "closed_at": world.now(), "told_at": null});
+        "stages": [], "committed_at": null, "outcome": outcome, "reason": null, "closed_at": null, "told_at": null});
     let bytes = run.to_string().into_bytes();
     world
         .store
         .create(&format!("runs/{id}/run.json"), bytes)
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn a_declined_run_is_not_asked_again_while_the_failure_lasts() {
+    let (world, id) = started().await;
+    begun(&world, &id, Some(Outcome::Declined)).await;
     for _ in 0..5 {
         world.round().await.unwrap();
     }
     assert_eq!(incidents(&world).len(), 1);
     assert_eq!(world.executions.started().len(), 1);
+}
+
+/// Review finding 13: one bad minute in BeginRun, and detection stood still while the region was dark.
+#[tokio::test]
+async fn a_run_that_failed_before_it_began_is_started_again_twice_at_most() {
+    let (world, id) = started().await;
+    let mut name = id.clone();
+    for again in [2, 3] {
+        world.executions.end(&name, ExecutionStatus::Failed);
+        for _ in 0..3 {
+            world.round().await.unwrap();
+        }
+        name = RunId::new(format!("{id}-{again}"));
+        let started = world.executions.started();
+        assert_eq!(started.len(), again, "{started:?}");
+        let input = json!({"mode": "failover", "incident": id});
+        assert_eq!(started.get(&name), Some(&input), "{name}");
+        let managers = told(&world, Audience::Managers);
+        assert_eq!(managers.len(), again, "{managers:?}");
+        let newest = managers.last().unwrap();
+        assert!(newest.contains(&format!("started as {name}")), "{newest}");
+    }
+    world.executions.end(&name, ExecutionStatus::Failed);
+    let mut last = None;
+    for _ in 0..3 {
+        last = Some(world.round().await.unwrap());
+    }
+    assert_eq!(world.executions.started().len(), 3, "it stops");
+    let managers = told(&world, Audience::Managers);
+    assert_eq!(managers.len(), 4, "told once: {managers:?}");
+    assert!(
+        managers[3].contains(r#"{"mode":"failover"}"#),
+        "{}",
+        managers[3]
+    );
+    let pages = told(&world, Audience::Escalation);
+    let gave_up = pages.iter().filter(|page| page.contains("by hand"));
+    assert_eq!(gave_up.count(), 1, "somebody is woken once: {pages:?}");
+    let blocked = last.unwrap().blocked;
+    assert!(blocked[0].contains("3 runs failed"), "{blocked:?}");
+    assert_eq!(incidents(&world)[0].blocked, blocked);
+    assert_eq!(incidents(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_has_begun_or_was_stopped_by_somebody_is_not_started_again() {
+    for status in [
+        ExecutionStatus::Running,
+        ExecutionStatus::Stopped,
+        ExecutionStatus::Succeeded,
+    ] {
+        let (world, id) = started().await;
+        world.executions.end(&id, status);
+        for _ in 0..4 {
+            world.round().await.unwrap();
+        }
+        assert_eq!(world.executions.started().len(), 1, "{status:?}");
+    }
+    for outcome in [None, Some(Outcome::Failed)] {
+        let (world, id) = started().await;
+        world.executions.end(&id, ExecutionStatus::Failed);
+        begun(&world, &id, outcome).await;
+        for _ in 0..4 {
+            world.round().await.unwrap();
+        }
+        assert_eq!(world.executions.started().len(), 1, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_start_waits_for_what_stands_in_its_way() {
+    let (world, id) = started().await;
+    let hold = Hold {
+        who: "ada".to_owned(),
+        why: "maintenance".to_owned(),
+        since: world.now(),
+    };
+    state(&world, |state| state.hold = Some(hold)).await;
+    world.executions.end(&id, ExecutionStatus::Failed);
+    for _ in 0..3 {
+        world.round().await.unwrap();
+    }
+    assert_eq!(world.executions.started().len(), 1);
+    let blocked = &incidents(&world)[0].blocked;
+    assert_eq!(blocked, &["blocked: hold by ada (maintenance)"]);
+    state(&world, |state| state.hold = None).await;
+    world.round().await.unwrap();
+    let again = RunId::new(format!("{id}-2"));
+    assert!(world.executions.started().contains_key(&again));
+}
+
+/// A person was faster than the probe, or started a run after that of the probe had failed. What they decided stands.
+#[tokio::test]
+async fn what_a_person_decided_on_a_run_of_their_own_starts_no_other() {
+    for (outcome, starts) in [
+        (Outcome::Declined, 1),
+        (Outcome::ApprovalExpired, 1),
+        (Outcome::Abandoned, 1),
+        (Outcome::Failed, 2),
+    ] {
+        let (world, id) = started().await;
+        world.executions.end(&id, ExecutionStatus::Failed);
+        let end = RunEnd {
+            run: RunId::new("by-hand"),
+            token: RunToken::new("arn:by-hand"),
+            outcome,
+            reason: "no".to_owned(),
+            at: world.now(),
+        };
+        state(&world, |state| state.ends.push(end)).await;
+        for _ in 0..3 {
+            world.round().await.unwrap();
+        }
+        assert_eq!(world.executions.started().len(), starts, "{outcome:?}");
+    }
 }

@@ -120,6 +120,51 @@ pub fn blocked(plan: &Plan, incident: &Incident, blocks: &[Block]) -> Message {
     )
 }
 
+/// Its run failed before it began, and the next one is started.
+#[must_use]
+pub fn restarted(plan: &Plan, incident: &Incident) -> Message {
+    let (failed, next) = (incident.run(), incident.next_run());
+    (
+        format!("[{}] {failed} failed before it began", plan.name),
+        format!(
+            "The execution {failed} ended as failed and left no run, so nobody was asked and nothing was changed. The {} site is still \
+             {}.\nA run is started as {next}, {} time(s) more at most. It asks for approval; a person decides on it.\nWhy {failed} \
+             failed stands in the Step Functions console and in the logs of begin-run.\n",
+            incident.site,
+            incident.verdict,
+            super::MOST_RESTARTS.saturating_sub(incident.restarts),
+        ),
+    )
+}
+
+/// What stands in the way once every run that the incident may start failed before it began.
+#[must_use]
+pub fn spent_reason(incident: &Incident) -> String {
+    format!(
+        "blocked: {} runs failed before they began; no other is started by itself",
+        incident.restarts.saturating_add(1)
+    )
+}
+
+/// Every run that the incident may start failed before it began.
+#[must_use]
+pub fn spent(plan: &Plan, incident: &Incident) -> Message {
+    (
+        format!(
+            "[{}] start a run by hand: those of {} failed before they began",
+            plan.name, incident.id
+        ),
+        format!(
+            "{}. The {} site is still {}, and nobody was asked.\nRead why {} failed in the Step Functions console and in the logs of \
+             begin-run, put it right, then start the state machine with {{\"mode\":\"failover\"}}.\n",
+            spent_reason(incident),
+            incident.site,
+            incident.verdict,
+            incident.run()
+        ),
+    )
+}
+
 /// The incident is over.
 #[must_use]
 pub fn cleared(plan: &Plan, incident: &Incident, verdict: Verdict, now: Timestamp) -> Message {
@@ -157,6 +202,7 @@ mod tests {
             evidence: vec!["sign-in at us-west-2: Down".to_owned()],
             rests_on_name_lost: false,
             started_at: None,
+            restarts: 0,
             blocked: vec![],
             cleared_at: None,
             told: std::collections::BTreeMap::new(),

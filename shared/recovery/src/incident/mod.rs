@@ -25,6 +25,9 @@ pub use self::telling::Telling;
 use crate::site::{Epoch, RunId, SiteLabel};
 use crate::verdict::{Judgement, Verdict};
 
+/// How often a run that failed before it had begun is started again: as `<incident>-2`, then `<incident>-3`.
+pub const MOST_RESTARTS: u32 = 2;
+
 /// The version of an incident document.
 pub const INCIDENT_FORMAT: u32 = 1;
 
@@ -48,8 +51,11 @@ pub struct Incident {
     /// Without signals that say `NameLost` the verdict would have been another: the plan does not approve by itself.
     #[serde(default)]
     pub rests_on_name_lost: bool,
-    /// When its run was started.
+    /// When its first run was started.
     pub started_at: Option<Timestamp>,
+    /// How often a run was started again, at most [`MOST_RESTARTS`].
+    #[serde(default)]
+    pub restarts: u32,
     /// Why no run was started yet, if none was.
     #[serde(default)]
     pub blocked: Vec<String>,
@@ -83,28 +89,76 @@ impl Incident {
             evidence: judgement.evidence.clone(),
             rests_on_name_lost: judgement.rests_on_name_lost,
             started_at: None,
+            restarts: 0,
             blocked: Vec::new(),
             cleared_at: None,
             told: BTreeMap::new(),
         })
     }
 
-    /// What becomes of an open incident with the verdict that stands now. `run_is_over`: its run has ended, in whatever outcome.
+    /// The name of its newest run, whether it was started or not.
     #[must_use]
-    pub fn next(&self, judgement: &Judgement, active: SiteLabel, run_is_over: bool) -> Next {
+    pub fn run(&self) -> RunId {
+        self.run_after(self.restarts)
+    }
+
+    /// The name of the run that would be started now.
+    #[must_use]
+    pub fn next_run(&self) -> RunId {
+        if self.started_at.is_none() {
+            self.run()
+        } else {
+            self.run_after(self.restarts.saturating_add(1))
+        }
+    }
+
+    /// Whether this run is one that this incident started.
+    #[must_use]
+    pub fn has_started(&self, run: &RunId) -> bool {
+        (0..=self.restarts).any(|restarts| self.run_after(restarts) == *run)
+    }
+
+    fn run_after(&self, restarts: u32) -> RunId {
+        match restarts {
+            0 => self.id.clone(),
+            more => RunId::new(format!("{}-{}", self.id, more.saturating_add(1))),
+        }
+    }
+
+    /// What becomes of an open incident with the verdict that stands now.
+    #[must_use]
+    pub fn next(&self, judgement: &Judgement, active: SiteLabel, run: RunProgress) -> Next {
+        let is_over = run != RunProgress::UnderWay;
         if self.site != active {
             Next::End
         } else if judgement.verdict == Verdict::Healthy
             // Not down any more, and nothing is under way for it: the next disaster is an incident of its own.
-            || (!judgement.actionable && run_is_over && is_known(judgement))
+            || (!judgement.actionable && is_over && is_known(judgement))
         {
             Next::Clear
-        } else if judgement.actionable && self.started_at.is_none() {
+        } else if !judgement.actionable {
+            Next::Wait
+        } else if self.started_at.is_none() {
+            Next::Start
+        } else if run != RunProgress::FailedToBegin {
+            Next::Wait
+        } else if self.restarts < MOST_RESTARTS {
             Next::Start
         } else {
-            Next::Wait
+            Next::GiveUp
         }
     }
+}
+
+/// How far the newest run of an incident has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunProgress {
+    /// None was started, it goes on, or nobody knows.
+    UnderWay,
+    /// It has ended, in whatever outcome.
+    Over,
+    /// Its execution failed before there was a run: nobody was asked anything.
+    FailedToBegin,
 }
 
 /// A verdict that says that too little is known clears nothing.
@@ -122,8 +176,10 @@ pub enum Next {
     End,
     /// It is over: people are told.
     Clear,
-    /// Its run is started, unless something stands in the way.
+    /// Its next run is started, unless something stands in the way.
     Start,
+    /// Every run that it may start failed before it began: people are told, and nothing more is started.
+    GiveUp,
     /// It stays as it is.
     Wait,
 }
@@ -168,26 +224,62 @@ mod tests {
             started_at: Some(now),
             ..fresh.clone()
         };
-        for (incident, verdict, over, expected) in [
-            (&fresh, Verdict::ControlPlaneDown, false, Next::Start),
-            (&fresh, Verdict::Suspect, false, Next::Wait),
-            (&fresh, Verdict::Inconclusive, false, Next::Wait),
-            (&fresh, Verdict::ProbeIsolated, false, Next::Wait),
-            (&started, Verdict::ControlPlaneDown, false, Next::Wait),
-            (&started, Verdict::ControlPlaneDown, true, Next::Wait),
-            (&started, Verdict::Degraded, false, Next::Wait),
-            (&started, Verdict::Degraded, true, Next::Clear),
-            (&started, Verdict::Inconclusive, true, Next::Wait),
-            (&started, Verdict::Healthy, false, Next::Clear),
+        let spent = Incident {
+            restarts: MOST_RESTARTS,
+            ..started.clone()
+        };
+        use RunProgress::{FailedToBegin, Over, UnderWay};
+        use Verdict::{ControlPlaneDown, Degraded, Healthy, Inconclusive, ProbeIsolated, Suspect};
+        for (incident, verdict, run, expected) in [
+            (&fresh, ControlPlaneDown, UnderWay, Next::Start),
+            (&fresh, Suspect, UnderWay, Next::Wait),
+            (&fresh, Inconclusive, UnderWay, Next::Wait),
+            (&fresh, ProbeIsolated, UnderWay, Next::Wait),
+            (&started, ControlPlaneDown, UnderWay, Next::Wait),
+            (&started, ControlPlaneDown, Over, Next::Wait),
+            (&started, ControlPlaneDown, FailedToBegin, Next::Start),
+            (&spent, ControlPlaneDown, UnderWay, Next::Wait),
+            (&spent, ControlPlaneDown, Over, Next::Wait),
+            (&spent, ControlPlaneDown, FailedToBegin, Next::GiveUp),
+            (&started, Degraded, UnderWay, Next::Wait),
+            (&started, Degraded, Over, Next::Clear),
+            (&started, Degraded, FailedToBegin, Next::Clear),
+            (&started, Inconclusive, Over, Next::Wait),
+            (&started, Inconclusive, FailedToBegin, Next::Wait),
+            (&started, Healthy, UnderWay, Next::Clear),
+            (&spent, Healthy, FailedToBegin, Next::Clear),
         ] {
-            let next = incident.next(&judged(verdict), site, over);
-            assert_eq!(next, expected, "{verdict} {over}");
+            let next = incident.next(&judged(verdict), site, run);
+            assert_eq!(next, expected, "{verdict} {run:?}");
         }
-        let moved = started.next(&down, SiteLabel::Secondary, false);
+        let moved = started.next(&down, SiteLabel::Secondary, UnderWay);
         assert_eq!(moved, Next::End);
         assert_eq!(
             Incident::from_judgement(&judged(Verdict::Degraded), site, Epoch::first(), now),
             None
         );
+    }
+
+    #[test]
+    fn each_start_has_a_name_of_its_own() {
+        let now = Timestamp::from_second(7).unwrap();
+        let down = judged(Verdict::RegionDown);
+        let site = SiteLabel::Primary;
+        let mut incident = Incident::from_judgement(&down, site, Epoch::first(), now).unwrap();
+        assert_eq!(incident.next_run().as_str(), "incident-0-7");
+        incident.started_at = Some(now);
+        assert_eq!(incident.run().as_str(), "incident-0-7");
+        assert_eq!(incident.next_run().as_str(), "incident-0-7-2");
+        incident.restarts = 1;
+        assert_eq!(incident.run().as_str(), "incident-0-7-2");
+        assert_eq!(incident.next_run().as_str(), "incident-0-7-3");
+        for (run, own) in [
+            ("incident-0-7", true),
+            ("incident-0-7-2", true),
+            ("incident-0-7-3", false),
+            ("by-hand", false),
+        ] {
+            assert_eq!(incident.has_started(&RunId::new(run)), own, "{run}");
+        }
     }
 }
