@@ -82,6 +82,7 @@ pub(crate) async fn follow(
                 |stored| message::opened(known.plan, stored, &[]),
             )
             .await?;
+            tell_restart(known, &incident, incident.restarts).await?;
             Ok(Followed {
                 open: Some(incident.id),
                 blocked: incident.blocked,
@@ -194,15 +195,7 @@ async fn start(
             Some(_) => incident.restarts.saturating_add(1),
             None => 0,
         };
-        let told_again = if restarts > 0 {
-            let what = format!("restart-{restarts}");
-            tell(known, id, &what, Audience::Managers, |_| {
-                message::restarted(known.plan, incident)
-            })
-            .await
-        } else {
-            Ok(false)
-        };
+        let told_again = tell_restart(known, incident, restarts).await;
         let run = incident.next_run();
         executions
             .start(&run, &json!({"mode": "failover", "incident": id}))
@@ -272,6 +265,19 @@ async fn tell_blocks(
                 *telling = telling.sent(now);
             }
         }
+    })
+    .await
+    .map(|_| ())
+}
+
+/// Tells of this restart, if it is one.
+async fn tell_restart(known: &Known<'_>, incident: &Incident, restart: u32) -> Result<(), Failure> {
+    if restart == 0 {
+        return Ok(());
+    }
+    let what = format!("restart-{restart}");
+    tell(known, &incident.id, &what, Audience::Managers, |stored| {
+        message::restarted(known.plan, stored, restart)
     })
     .await
     .map(|_| ())

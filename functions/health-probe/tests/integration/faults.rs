@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aws::executions::ExecutionStatus;
 use aws::notices::Audience;
 use aws::store::Store;
 use detection::World;
 use recovery::incident::CurrentIncident;
 use recovery::signals::Signals;
-use recovery::site::SiteLabel;
+use recovery::site::{RunId, SiteLabel};
 use serde_json::json;
 
 use crate::setting::{NOWHERE, incidents, moved, read, signals, small};
@@ -114,6 +115,78 @@ async fn any_request_lost() {
 #[tokio::test]
 async fn any_answer_lost() {
     at_every_request(Fault::LostAnswer).await;
+}
+
+/// A world whose run failed before it began: the next probe starts another.
+async fn before_the_restart() -> (World, RunId) {
+    let world = before_the_verdict().await;
+    world.round().await.unwrap();
+    let id = incidents(&world)[0].id.clone();
+    world.executions.end(&id, ExecutionStatus::Failed);
+    world.later(60);
+    (world, id)
+}
+
+fn assert_started_once_more(world: &World, id: &RunId, what: &str) {
+    let names: Vec<RunId> = world.executions.started().into_keys().collect();
+    assert_eq!(names, [id.clone(), RunId::new(format!("{id}-2"))], "{what}");
+    assert_eq!(incidents(world)[0].restarts, 1, "{what}");
+}
+
+#[tokio::test]
+async fn a_run_is_started_once_more_wherever_the_probe_dies_or_an_answer_is_lost() {
+    for fault in [
+        Fault::DiesBefore,
+        Fault::DiesAfter,
+        Fault::LostRequest,
+        Fault::LostAnswer,
+    ] {
+        for at in 0.. {
+            let (mut world, id) = before_the_restart().await;
+            let (faulty, plain) = put(&mut world, fault, at);
+            tokio::select! {
+                result = world.probe(&world.vantages[0]) => drop(result),
+                () = faulty.dies.notified() => {}
+            }
+            let happened = faulty.happened();
+            world.vantages[0].prober.ports.store = plain;
+            for _ in 0..2 {
+                world.round().await.unwrap();
+            }
+            let what = format!("{fault:?} at request {at}");
+            assert_started_once_more(&world, &id, &what);
+            let restarts = told(&world, Audience::Managers, "failed before it began");
+            assert!((1..=2).contains(&restarts), "{what}: {restarts} messages");
+            if !happened {
+                assert!(at > 10, "the probe makes more requests than {at}");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_at_once_start_one_run_more() {
+    for turns in 0..25 {
+        let (mut world, id) = before_the_restart().await;
+        drop(put(&mut world, Fault::Yields(turns), usize::MAX));
+        let vantage = &world.vantages[0];
+        let second = async {
+            for _ in 0..turns * 3 {
+                tokio::task::yield_now().await;
+            }
+            world.later(i64::from(turns % 2 == 0));
+            world.probe(vantage).await
+        };
+        let (one, two) = tokio::join!(world.probe(vantage), second);
+        one.unwrap();
+        two.unwrap();
+        world.round().await.unwrap();
+        let what = format!("{turns} turns");
+        assert_started_once_more(&world, &id, &what);
+        let restarts = told(&world, Audience::Managers, "failed before it began");
+        assert_eq!(restarts, 1, "{what}");
+    }
 }
 
 #[tokio::test]

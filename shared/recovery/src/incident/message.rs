@@ -120,19 +120,23 @@ pub fn blocked(plan: &Plan, incident: &Incident, blocks: &[Block]) -> Message {
     )
 }
 
-/// Its run failed before it began, and the next one is started.
+/// Its run failed before it began, and the next one is started. `restart`: which one, from 1.
 #[must_use]
-pub fn restarted(plan: &Plan, incident: &Incident) -> Message {
-    let (failed, next) = (incident.run(), incident.next_run());
+pub fn restarted(plan: &Plan, incident: &Incident, restart: u32) -> Message {
+    let failed = incident.run_after(restart.saturating_sub(1));
+    let next = incident.run_after(restart);
+    let left = super::MOST_RESTARTS.saturating_sub(restart);
+    let limit = match left {
+        0 => "It is the last one that starts by itself.".to_owned(),
+        left => format!("If it fails too, {left} more may follow."),
+    };
     (
         format!("[{}] {failed} failed before it began", plan.name),
         format!(
-            "The execution {failed} ended as failed and left no run, so nobody was asked and nothing was changed. The {} site is still \
-             {}.\nA run is started as {next}, {} time(s) more at most. It asks for approval; a person decides on it.\nWhy {failed} \
-             failed stands in the Step Functions console and in the logs of begin-run.\n",
-            incident.site,
-            incident.verdict,
-            super::MOST_RESTARTS.saturating_sub(incident.restarts),
+            "The execution {failed} failed and left no run: nobody was asked and nothing was changed. The {} site is still {}.\n\
+             A run is started as {next}. It asks for approval, and a person decides on it. {limit}\n\
+             Why {failed} failed stands in the Step Functions console and in the logs of begin-run.\n",
+            incident.site, incident.verdict,
         ),
     )
 }

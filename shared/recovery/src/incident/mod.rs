@@ -118,7 +118,8 @@ impl Incident {
         (0..=self.restarts).any(|restarts| self.run_after(restarts) == *run)
     }
 
-    fn run_after(&self, restarts: u32) -> RunId {
+    /// The name of the run after so many restarts.
+    pub(crate) fn run_after(&self, restarts: u32) -> RunId {
         match restarts {
             0 => self.id.clone(),
             more => RunId::new(format!("{}-{}", self.id, more.saturating_add(1))),
