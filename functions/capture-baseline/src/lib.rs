@@ -7,7 +7,8 @@ use aws::documents::Change;
 use aws::notices::{Audience, Notice};
 use aws::{Failure, Invocation, Ports, keys, metrics};
 use recovery::baseline::{
-    BASELINE_FORMAT, Baseline, BaselinePointer, CaptureVerdict, judge_capture, may_capture,
+    BASELINE_FORMAT, Baseline, BaselinePointer, Candidate, CaptureVerdict, judge_capture,
+    may_capture,
 };
 use recovery::plan::Plan;
 use recovery::run::CaptureAnswer;
@@ -138,7 +139,9 @@ async fn active(ports: &Ports, plan: &Plan) -> Result<Answer, Failure> {
             );
             Ok(Answer::Captured { digest, objects })
         }
-        CaptureVerdict::Candidate { reason } => set_aside(ports, plan, digest, reason).await,
+        CaptureVerdict::Candidate { reason } => {
+            set_aside(ports, plan, captured.candidate(&digest), reason).await
+        }
     }
 }
 
@@ -205,22 +208,24 @@ async fn point(
         .await
 }
 
-/// Keeps the capture under its digest and reports it once: the pointer to the candidate changes only with its content.
+/// Keeps the capture under its digest and reports it once: the managers hear of it only when its content changes.
 async fn set_aside(
     ports: &Ports,
     plan: &Plan,
-    digest: ContentDigest,
+    candidate: Candidate,
     reason: String,
 ) -> Result<Answer, Failure> {
+    let digest = candidate.digest().clone();
     let new = ports
         .change(
             keys::BASELINE_CANDIDATE,
-            |stored: &mut Option<ContentDigest>| {
-                if stored.as_ref() == Some(&digest) {
+            |stored: &mut Option<Candidate>| {
+                let is_known = stored.as_ref().map(Candidate::digest) == Some(&digest);
+                if is_known && matches!(stored, Some(Candidate::Whole { .. })) {
                     return Ok(Change::Keep(false));
                 }
-                *stored = Some(digest.clone());
-                Ok(Change::Write(true))
+                *stored = Some(candidate.clone());
+                Ok(Change::Write(!is_known))
             },
         )
         .await?;

@@ -2,24 +2,33 @@
 
 use aws::documents::Change;
 use aws::{Failure, Ports, keys};
-use recovery::baseline::BaselinePointer;
+use recovery::baseline::{BaselinePointer, Candidate};
 use recovery::site::ContentDigest;
 use recovery::state::Refusal;
 
 use crate::invalid;
 
 pub(crate) async fn accept(ports: &Ports, digest: &ContentDigest) -> Result<String, Failure> {
-    let candidate: Option<ContentDigest> = ports.read(keys::BASELINE_CANDIDATE).await?;
-    if candidate.as_ref() != Some(digest) {
-        return Err(invalid(match candidate {
-            Some(newer) => format!(
+    let candidate: Option<Candidate> = ports.read(keys::BASELINE_CANDIDATE).await?;
+    let (epoch, pointer) = match candidate {
+        Some(candidate) if candidate.digest() != digest => {
+            return Err(invalid(format!(
                 "the candidate is {} by now; look at it and accept that one",
-                newer.as_str()
-            ),
-            None => "no capture was kept aside, so there is nothing to accept".to_owned(),
-        }));
-    }
-    let baseline = ports.baseline(digest).await?;
+                candidate.digest().as_str()
+            )));
+        }
+        Some(Candidate::Whole { epoch, pointer, .. }) => (epoch, pointer),
+        Some(Candidate::DigestOnly(_)) => {
+            return Err(invalid(
+                "this candidate was kept aside by an earlier version; accept it after the next capture, within 15 minutes",
+            ));
+        }
+        None => {
+            return Err(invalid(
+                "no capture was kept aside, so there is nothing to accept",
+            ));
+        }
+    };
     let state = ports.state().await?;
     if let Some(lock) = state.lock {
         return Err(Refusal::Locked {
@@ -28,11 +37,10 @@ pub(crate) async fn accept(ports: &Ports, digest: &ContentDigest) -> Result<Stri
         }
         .into());
     }
-    let pointer = baseline.pointer(digest);
-    if pointer.site != state.active_site || baseline.epoch != state.epoch {
+    if pointer.site != state.active_site || epoch != state.epoch {
         return Err(invalid(format!(
             "the candidate is of the {} site in epoch {}, but the {} site is active in epoch {}; wait for the next capture",
-            pointer.site, baseline.epoch, state.active_site, state.epoch
+            pointer.site, epoch, state.active_site, state.epoch
         )));
     }
     let is_newest = ports

@@ -49,7 +49,46 @@ pub struct BaselinePointer {
     pub objects: usize,
 }
 
+/// `baselines/candidate.json`: a capture that was kept aside. It holds what makes it the one that counts, so that whoever accepts it
+/// need not read the baseline, which may be larger than the memory of a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Candidate {
+    /// With all that is needed to accept it.
+    Whole {
+        /// Always [`BASELINE_FORMAT`].
+        format_version: u32,
+        /// The epoch in which it was captured.
+        epoch: Epoch,
+        /// What becomes `baselines/current.json`.
+        pointer: BaselinePointer,
+    },
+    /// As the first version wrote it: the digest alone. The next capture replaces it.
+    DigestOnly(ContentDigest),
+}
+
+impl Candidate {
+    /// The name of the baseline that was kept aside.
+    #[must_use]
+    pub const fn digest(&self) -> &ContentDigest {
+        match self {
+            Self::Whole { pointer, .. } => &pointer.digest,
+            Self::DigestOnly(digest) => digest,
+        }
+    }
+}
+
 impl Baseline {
+    /// This capture, kept aside under this digest.
+    #[must_use]
+    pub fn candidate(&self, digest: &ContentDigest) -> Candidate {
+        Candidate::Whole {
+            format_version: BASELINE_FORMAT,
+            epoch: self.epoch,
+            pointer: self.pointer(digest),
+        }
+    }
+
     /// What makes it the one that counts, once it is stored under this digest.
     #[must_use]
     pub fn pointer(&self, digest: &ContentDigest) -> BaselinePointer {
