@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use aws::{Failure, Ports};
 use protocol::faulty::{Fault, Faulty};
-use recovery::run::Outcome;
+use recovery::failure::FailureName;
+use recovery::run::{Outcome, Stage};
 use recovery::site::SiteLabel;
 
 use crate::world::{
-    abandon, assert_one_truth, before_the_commit, begin, commit, over, resume, stopped, token,
-    world,
+    abandon, assert_one_truth, before_the_commit, begin, commit, now, over, resume, run_id,
+    stopped, token, world,
 };
 
 const FAULTS: [Fault; 5] = [
@@ -151,4 +152,51 @@ async fn the_close_of_a_stopped_execution() {
         },
     )
     .await;
+}
+
+/// S3 answers 412 to its own repeated request: the change is there, and must not be done twice.
+#[tokio::test]
+async fn a_change_that_was_done_before_its_412_is_not_done_again() {
+    for at in 0..8 {
+        let ports = before_the_commit().await;
+        let before = ports.state().await.unwrap().epoch;
+        let faulty = Faulty::new(Arc::clone(&ports.store), Fault::ConflictAfter, at);
+        let broken = over(&ports, Arc::<Faulty>::clone(&faulty));
+        broken
+            .change_state(|state| {
+                state.epoch = state.epoch.next();
+                Ok(())
+            })
+            .await
+            .unwrap();
+        let after = ports.state().await.unwrap().epoch;
+        assert_eq!(after, before.next(), "412 after request {at}");
+        if !faulty.happened() {
+            assert!(at > 1, "a change reads and writes");
+            return;
+        }
+    }
+    panic!("it never ends");
+}
+
+/// The state is the truth: an execution whose attempt has ended writes nothing, although `run.json` still names its token.
+#[tokio::test]
+async fn run_json_is_written_only_under_the_lock() {
+    let ports = before_the_commit().await;
+    let (run, token) = (run_id(), token("run-1"));
+    ports
+        .change_state(|state| {
+            state.end_attempt(&run, &token, Outcome::Stopped, "stopped", now());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let before = ports.run(&run).await.unwrap();
+    assert_eq!(
+        (before.token.clone(), before.outcome),
+        (token.clone(), None)
+    );
+    let zombie = ports.finish(&run, &token, Stage::Pools).await.unwrap_err();
+    assert_eq!(zombie.name, FailureName::LockLost);
+    assert_eq!(ports.run(&run).await.unwrap(), before);
 }
