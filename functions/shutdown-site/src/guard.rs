@@ -126,18 +126,13 @@ impl<'a> Guard<'a> {
 }
 
 /// Only while a run is at this very fence does it need no watch: two passes at once do no harm, but twice the requests.
-/// While the run waits for what the quiet site wrote last, and between its fence and its commit, the watch goes on: something may wake.
+/// While the run waits for what the quiet site wrote last it does not read the site itself, nor between its fence and its commit: then the
+/// watch goes on, since something may wake.
 pub(crate) async fn is_fenced_by_a_run(ports: &Ports, state: &State, site: SiteLabel) -> bool {
     match &state.lock {
         Some(lock) => ports.run(&lock.run).await.is_ok_and(|run| {
-            run.from == site && run.is_in(Stage::Fence) && !waits_for_replication(state, site)
+            run.from == site && run.is_in(Stage::Fence) && !run.is_in(Stage::Drain)
         }),
         None => false,
     }
-}
-
-/// A switchover drains: its fence has seen the site quiet, and the run does not read it until all has arrived.
-fn waits_for_replication(state: &State, site: SiteLabel) -> bool {
-    let fence = state.fences.get(&site);
-    fence.is_some_and(|fence| fence.drains && fence.verified_at.is_some())
 }

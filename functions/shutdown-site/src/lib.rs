@@ -176,17 +176,15 @@ async fn in_run(
     warn_untold(told);
     let (found, fence) = worked?;
     news::nothing_yet(ports, run_id, site).await?;
-    let fence = fence.ok_or(Refusal::NoFence { site })?;
-    if reads_first && found.is_quiet() && !fence.drains {
-        if pass.has_acted() {
-            drain_again(ports, &run, token).await?;
-            return Ok(Answer::Fenced {
-                answer: FenceAnswer::Drain,
-                reason: format!(
-                    "the {site} site: something woke after the drain; what it wrote is waited for"
-                ),
-            });
+    let mut fence = fence.ok_or(Refusal::NoFence { site })?;
+    if reads_first && found.is_quiet() {
+        let has_drained = ports
+            .change_state(|state| state.stop_replication(site, run_id, token))
+            .await?;
+        if !has_drained {
+            return wait_for_drain(ports, &run, token).await;
         }
+        fence.drains = false;
         held = in_aws.hold_buckets().await?;
         if held.is_impossible() {
             return Ok(cannot_deny_replication(&held));
@@ -225,14 +223,28 @@ fn cannot_deny_replication(held: &Held) -> Answer {
     }
 }
 
-/// The stage first: a drain that stands while its stage is done would be taken for done.
-async fn drain_again(ports: &Ports, run: &RunDocument, token: &RunToken) -> Result<(), Failure> {
-    ports
-        .change_own_run(&run.run, token, |d| d.reopen_stage(Stage::Drain))
-        .await?;
-    ports
-        .change_state(|state| state.restart_drain(run.from, &run.run, token))
-        .await
+/// The site is quiet, and what it wrote last has not arrived, or something woke since it had. A stage that was done is done again.
+async fn wait_for_drain(
+    ports: &Ports,
+    run: &RunDocument,
+    token: &RunToken,
+) -> Result<Answer, Failure> {
+    let site = run.from;
+    let anew = run.is_done(Stage::Drain);
+    if anew {
+        ports
+            .change_own_run(&run.run, token, |d| d.reopen_stage(Stage::Drain))
+            .await?;
+    }
+    let what = if anew {
+        "something woke after the drain; what it wrote is waited for"
+    } else {
+        "quiet; what it wrote last is waited for"
+    };
+    Ok(Answer::Fenced {
+        answer: FenceAnswer::Drain,
+        reason: format!("the {site} site: {what}"),
+    })
 }
 
 /// Who deploys is told again in the next pass; the fence does not wait for it.

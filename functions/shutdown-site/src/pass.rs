@@ -1,12 +1,12 @@
 //! The pass itself: read, act, read again. Reading goes on while it acts, so that what starts meanwhile is seen.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports};
 use databricks::Workspace;
 use futures::FutureExt;
+use recovery::failure::FailureName;
 use recovery::fence::{FenceStep, steps, still_live};
 use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
@@ -86,7 +86,6 @@ pub(crate) struct Pass<'a> {
     run: RunId,
     invocation: &'a Invocation,
     guard: Guard<'a>,
-    has_acted: AtomicBool,
     pub(crate) records: Records<'a>,
 }
 
@@ -106,7 +105,6 @@ impl<'a> Pass<'a> {
             plan,
             site,
             guard: Guard::new(ports, site, run.clone(), right, request),
-            has_acted: AtomicBool::new(false),
             records: Records::read(ports, run.clone(), site, request).await?,
             run,
             invocation,
@@ -129,9 +127,7 @@ impl<'a> Pass<'a> {
             Ok(found) => found,
             Err(Halt::GiveWay(why)) => Found::GaveWay(why),
             Err(Halt::Failed(failure)) => {
-                // A pass that fails keeps no proof: nobody knows what runs there by now.
-                self.retract_quiet().await?;
-                self.guard.release().await?;
+                self.give_up(&failure).await;
                 return Err(failure);
             }
         };
@@ -208,7 +204,6 @@ impl<'a> Pass<'a> {
                 steps,
             } = self.see(reading).await?;
             if !live.is_empty() {
-                self.has_acted.store(true, Ordering::Relaxed);
                 self.retract_quiet().await?;
             }
             self.records.verify(&reading, &live, is_whole).await?;
@@ -284,11 +279,6 @@ impl<'a> Pass<'a> {
         time.div_f64(self.ports.time_scale)
     }
 
-    /// Whether any reading of this pass showed something live.
-    pub(crate) fn has_acted(&self) -> bool {
-        self.has_acted.load(Ordering::Relaxed)
-    }
-
     /// Takes the proof of quiet back before anything is done: an operator who lifts the fence now would lift it from a live site.
     async fn retract_quiet(&self) -> Result<(), Failure> {
         self.ports
@@ -299,6 +289,19 @@ impl<'a> Pass<'a> {
                 Ok(())
             })
             .await
+    }
+
+    /// Ends a pass that failed. It keeps no proof: nobody knows what runs there by now. A pass that lost its right knows nothing that
+    /// whoever took it does not, and writes nothing. What fails here must not hide why the pass failed.
+    async fn give_up(&self, failure: &Failure) {
+        if failure.name != FailureName::LockLost
+            && let Err(second) = self.retract_quiet().await
+        {
+            tracing::warn!(%second, "the proof of quiet could not be taken back");
+        }
+        if let Err(second) = self.guard.release().await {
+            tracing::warn!(%second, "the pass could not be ended; its lease runs out by itself");
+        }
     }
 
     /// Writes what was found into the state: since when the site is verified or unreachable. The pass is over then.

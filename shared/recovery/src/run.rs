@@ -345,6 +345,14 @@ impl RunDocument {
             .any(|s| s.stage == stage && s.attempt == self.attempt && s.finished_at.is_none())
     }
 
+    /// Whether a stage of this attempt is done.
+    #[must_use]
+    pub fn is_done(&self, stage: Stage) -> bool {
+        self.stages
+            .iter()
+            .any(|s| s.stage == stage && s.attempt == self.attempt && s.finished_at.is_some())
+    }
+
     /// Whether a stage was done in any attempt.
     #[must_use]
     pub fn is_finished(&self, stage: Stage) -> bool {

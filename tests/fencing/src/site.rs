@@ -19,7 +19,8 @@ use recovery::baseline::{BASELINE_FORMAT, Baseline};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
 use recovery::reset::Reset;
-use recovery::site::{ContentDigest, Epoch, Region, RunId, SiteLabel};
+use recovery::run::Mode;
+use recovery::site::{ContentDigest, Epoch, Region, RunId, RunToken, SiteLabel};
 use recovery::state::{Fence, Lifted, State};
 use serde_json::{Value, json};
 use shutdown_site::Answer;
@@ -32,6 +33,10 @@ use crate::Trouble;
 pub const SITE: SiteLabel = SiteLabel::Primary;
 /// The order to reset.
 pub(crate) const RESET: &str = "reset-1";
+/// The run that raises the fence.
+pub const RUN: &str = "run-1";
+/// The execution that acts for it.
+pub const EXECUTION: &str = "arn:run-1";
 const WORKSPACE: u64 = 1_000_000_000_000_001;
 const PLAN: &str = include_str!("../../../infra/plan.example.json");
 
@@ -260,7 +265,7 @@ impl Site {
     /// # Errors
     /// What the store said.
     pub async fn raise(&self) -> Result<(), Failure> {
-        let fence = Fence::raised(RunId::new("run-1"), self.ports.now());
+        let fence = Fence::raised(RunId::new(RUN), self.ports.now());
         self.ports
             .change_state(|state| {
                 state.resets.clear();
@@ -304,6 +309,44 @@ impl Site {
         };
         self.ports
             .change_state(|state| state.order_reset(order.clone()))
+            .await
+    }
+
+    /// A run has begun that leaves this site, and holds the lock. `record` is the baseline that it froze.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn begin(&self, mode: Mode, record: &ContentDigest) -> Result<(), Trouble> {
+        let now = self.ports.now();
+        let run = json!({
+            "format_version": 1, "run": RUN, "plan": self.plan.name, "mode": mode, "attempt": 1, "token": EXECUTION,
+            "epoch": 0, "from": SITE, "target": SITE.other(), "begun_at": now,
+            "evidence": {
+                "verdict": null, "actionable": true, "failing_since": null, "signals": [], "replication": null,
+                "workspace_urls": {SITE.to_string(): self.url(), SITE.other().to_string(): "https://other.cloud.databricks.com"},
+                "baseline": {"format_version": 1, "digest": record, "site": SITE, "captured_at": now, "live": {}, "objects": 0},
+            },
+            "stages": [], "committed_at": null, "outcome": null, "reason": null, "closed_at": null, "told_at": null,
+        });
+        let key = aws::keys::of_run(&RunId::new(RUN), "run.json");
+        self.ports.put(&key, &run).await?;
+        let (run, token) = (RunId::new(RUN), RunToken::new(EXECUTION));
+        self.ports
+            .change_state(|state| state.take_lock(&run, &token, mode, now))
+            .await?;
+        Ok(())
+    }
+
+    /// One pass of the run over its fence.
+    ///
+    /// # Errors
+    /// What the function says.
+    pub async fn fence_in_run(&self) -> Result<Answer, Failure> {
+        let (run, token) = (RunId::new(RUN), RunToken::new(EXECUTION));
+        let event = shutdown_site::Event::Run { run, token };
+        let invocation = self.invocation();
+        shutdown_site::handle(event, &self.ports, &self.fences, &invocation)
+            .boxed_local()
             .await
     }
 

@@ -29,6 +29,10 @@ pub struct Fence {
     /// target meanwhile.
     #[serde(default)]
     pub drains: bool,
+    /// The start of the quiet time (`verified_at`) whose writes have all arrived. If the site has woken since, `verified_at` differs, and
+    /// replication must drain anew before it is denied.
+    #[serde(default)]
+    pub drained_since: Option<Timestamp>,
     /// Since when an operator waits for the pass to end, to lift the fence.
     #[serde(default)]
     pub lifting_since: Option<Timestamp>,
@@ -92,6 +96,7 @@ impl Fence {
             unreachable_since: None,
             pass: None,
             drains: false,
+            drained_since: None,
             lifting_since: None,
         }
     }
@@ -165,8 +170,8 @@ impl State {
         Ok(())
     }
 
-    /// Everything that the site wrote until `quiet_since` has arrived: from now on replication from it is denied. Says whether that
-    /// is all: if something woke meanwhile, the site has written since, and what it wrote is waited for anew.
+    /// Everything that the site wrote before `quiet_since` has arrived. Returns whether that is all: if something woke meanwhile, the
+    /// site has written since, and what it wrote is waited for anew. Replication still flows; see [`State::stop_replication`].
     ///
     /// # Errors
     /// [`Refusal::LockLost`], [`Refusal::NoFence`].
@@ -181,25 +186,30 @@ impl State {
         let fence = self.fences.get_mut(&site);
         let fence = fence.ok_or(Refusal::NoFence { site })?;
         let is_all = fence.verified_at == Some(quiet_since);
-        fence.drains &= !is_all;
+        if is_all {
+            fence.drained_since = Some(quiet_since);
+        }
         Ok(is_all)
     }
 
-    /// Something woke after the drain: what it wrote is waited for anew. Only while the run is at its fence, before replication is
-    /// denied.
+    /// The site was read as quiet by the run: from now on replication from it is denied, if it has drained and nothing woke since.
+    /// Returns whether that is so; if not, the run waits for what was written last.
     ///
     /// # Errors
     /// [`Refusal::LockLost`], [`Refusal::NoFence`].
-    pub fn restart_drain(
+    pub fn stop_replication(
         &mut self,
         site: SiteLabel,
         run: &RunId,
         token: &RunToken,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         self.require_lock(run, token)?;
         let fence = self.fences.get_mut(&site);
-        fence.ok_or(Refusal::NoFence { site })?.drains = true;
-        Ok(())
+        let fence = fence.ok_or(Refusal::NoFence { site })?;
+        if fence.drains && fence.verified_at.is_some() && fence.verified_at == fence.drained_since {
+            fence.drains = false;
+        }
+        Ok(!fence.drains)
     }
 
     /// Begins a pass, or says that it goes on until then. While it stands no other pass begins and the fence is not lifted.

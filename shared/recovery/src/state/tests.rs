@@ -111,10 +111,14 @@ fn going_home() -> (State, RunId, RunToken) {
 }
 
 fn seen_quiet(state: &mut State, site: SiteLabel) {
+    seen_quiet_at(state, site, at(3));
+}
+
+fn seen_quiet_at(state: &mut State, site: SiteLabel, moment: Timestamp) {
     if let Some(fence) = state.fences.get_mut(&site) {
         fence.note_quiet(QuietReading {
-            began_at: at(3),
-            ended_at: at(3),
+            began_at: moment,
+            ended_at: moment,
         });
     }
 }
@@ -170,9 +174,25 @@ fn replication_from_a_site_that_is_left_as_planned_flows_until_it_has_drained() 
     );
     assert!(state.fences.get(&site).unwrap().drains);
     seen_quiet(&mut state, site);
+    let stops = |state: &mut State| state.stop_replication(site, &home, &token);
+    assert_eq!(stops(&mut state), Ok(false), "it has not drained");
     assert_eq!(state.end_drain(site, &home, &token, at(3)), Ok(true));
+    assert!(
+        state.fences.get(&site).unwrap().drains,
+        "until the run has read the site once more"
+    );
+    let mut woken = state.clone();
+    let fence = woken.fences.get_mut(&site).unwrap();
+    fence.retract_quiet();
+    assert_eq!(stops(&mut woken), Ok(false), "live again");
+    seen_quiet_at(&mut woken, site, at(9));
+    assert_eq!(stops(&mut woken), Ok(false), "quiet again, not drained");
+    assert_eq!(woken.end_drain(site, &home, &token, at(9)), Ok(true));
+    assert_eq!(stops(&mut woken), Ok(true));
+    assert_eq!(stops(&mut state), Ok(true));
     state.raise_fence(site, &home, &token, at(7)).unwrap();
     assert!(!state.fences.get(&site).unwrap().drains);
+    assert_eq!(stops(&mut state), Ok(true), "a repeated call");
 }
 
 #[test]

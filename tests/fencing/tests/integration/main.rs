@@ -8,6 +8,7 @@
 
 mod estate;
 mod holding;
+mod planned;
 mod round_trip;
 mod sweep;
 mod zombie;
