@@ -1,16 +1,18 @@
 //! A site that is left as planned: what it wrote last arrives before replication is denied, whatever wakes meanwhile.
 
-use aws::Failure;
+use std::time::Duration;
+
 use fencing::site::{EXECUTION, RUN, SITE};
 use fencing::{Pace, Site};
 use recovery::failure::FailureName;
 use recovery::fence::FenceAnswer;
 use recovery::run::{Mode, Stage};
 use recovery::site::{RunId, RunToken};
+use recovery::state::State;
 use shutdown_site::Answer;
 
 use crate::estate::small;
-use crate::zombie::wake;
+use crate::zombie::{changed_by_zombie, wake};
 
 fn ids() -> (RunId, RunToken) {
     (RunId::new(RUN), RunToken::new(EXECUTION))
@@ -87,19 +89,25 @@ async fn a_site_that_the_watch_had_to_quiet_again_is_drained_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pass_that_lost_its_right_takes_back_nothing_and_says_why_it_failed() {
+async fn a_pass_that_lost_its_right_takes_back_nothing() {
     let site = draining().await;
-    let state = site.state().await.unwrap();
-    site.ports
-        .change_state(|state| {
-            state.lock = None;
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let refused: Failure = site.fence_in_run().await.unwrap_err();
-    assert_eq!(refused.name, FailureName::LockLost, "{refused}");
-    let after = site.state().await.unwrap();
-    assert_eq!(after.fences, state.fences);
+    let known = site.state().await.unwrap();
+    let pass = async {
+        let lost = site.fence_in_run().await.unwrap_err();
+        assert_eq!(lost.name, FailureName::LockLost, "{lost}");
+    };
+    let another_run_begins = async {
+        let (run, token) = (RunId::new("run-2"), RunToken::new("arn:run-2"));
+        let now = site.ports.now();
+        let taken = site
+            .ports
+            .change_state(|state| state.take_lock(&run, &token, Mode::Failover, now));
+        taken.await.unwrap();
+    };
+    let (path, seconds) = ("/api/2.2/jobs/list", Duration::from_secs(6));
+    let changed = changed_by_zombie(&site, path, pass, another_run_begins, seconds).await;
+    assert_eq!(changed, Vec::<String>::new());
+    let proof = |state: State| state.fences.get(&SITE).unwrap().quiet;
+    assert_eq!(proof(site.state().await.unwrap()), proof(known));
     site.stop().await;
 }

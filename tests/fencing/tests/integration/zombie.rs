@@ -40,7 +40,7 @@ async fn two_passes_at_once_fence_the_site_once() {
 
 /// Waits until a request of a pass hangs, takes its right away, and lets the request go when the pass must have noticed. What
 /// changed at the site from then on was done by a zombie.
-async fn changed_by_zombie(
+pub(crate) async fn changed_by_zombie(
     site: &Site,
     path: &str,
     pass: impl Future<Output = ()>,
