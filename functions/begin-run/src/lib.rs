@@ -3,6 +3,7 @@
 mod evidence;
 mod input;
 mod planned;
+mod record;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,6 @@ use aws::documents::Change;
 use aws::store::Written;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
-use recovery::baseline::BaselinePointer;
 use recovery::failure::FailureName;
 use recovery::incident::{CurrentIncident, Incident};
 use recovery::plan::Plan;
@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use crate::evidence::{evidence, freeze};
 use crate::input::Input;
+use crate::record::choose_record;
 
 /// What the state machine hands over.
 #[derive(Clone, Debug, Deserialize)]
@@ -158,7 +159,7 @@ async fn begin(
             ),
         ));
     }
-    let baseline = baseline_of(ports).await?;
+    let baseline = choose_record(ports, mode, from).await?;
     let evidence = evidence(ports, plan, from, asked.incident, baseline, workspace_urls).await?;
     let now = ports.now();
     let epoch = state.epoch;
@@ -230,19 +231,6 @@ async fn mark_incident(ports: &Ports, run: &RunId, now: Timestamp) {
     }
 }
 
-/// The record that would be restored. A site that fails before it was captured leaves the record of the other one, which is the target
-/// now: its own objects are restored by id, as they were before it failed itself.
-async fn baseline_of(ports: &Ports) -> Result<BaselinePointer, Failure> {
-    let pointer = ports.baseline_pointer().await?;
-    let none = |why: String| Failure::new(FailureName::NoBaseline, why);
-    let pointer = pointer.ok_or_else(|| {
-        none("there is no baseline, so nothing could be restored; capture-baseline records one while the active site is healthy".to_owned())
-    })?;
-    // It must be readable now, not when it is needed.
-    ports.baseline(&pointer.digest).await?;
-    Ok(pointer)
-}
-
 /// Opens the next attempt of a run. Says too whether the fence that this run raised stands.
 async fn resume(
     ports: &Ports,
@@ -279,7 +267,7 @@ async fn resume(
     let fence_stands = state.fences.get(&from).is_some_and(|f| f.run == run);
     if document.resume_at(fence_stands) == ResumeAt::Readiness {
         // A human is asked anew, so on what is known now.
-        let baseline = baseline_of(ports).await?;
+        let baseline = choose_record(ports, mode, from).await?;
         document.evidence =
             evidence(ports, plan, from, None, baseline, workspace_urls.clone()).await?;
         document.captured = None;

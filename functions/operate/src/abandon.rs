@@ -3,6 +3,7 @@
 use aws::{Failure, Ports, keys};
 use recovery::run::{Mode, Outcome, RunDocument};
 use recovery::site::RunId;
+use recovery::state::Refusal;
 
 use crate::invalid;
 
@@ -19,6 +20,13 @@ pub(crate) async fn abandon(
     let Some(document) = stored else {
         return free_unwritten(ports, run, &reason).await;
     };
+    // The state knows the newest commit and the newest ends only; `run.json` keeps its own for ever.
+    if document.committed_at.is_some() {
+        return Err(Refusal::Committed { run: run.clone() }.into());
+    }
+    if document.outcome == Some(Outcome::Completed) {
+        return Err(Refusal::Completed { run: run.clone() }.into());
+    }
     // One swap decides between this and a commit: from then on the run's functions refuse to act, and whoever closes it finds the
     // outcome. Asking again changes nothing.
     let clean_up = ports.clean_up_order(&document).await?;

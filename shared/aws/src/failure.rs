@@ -50,7 +50,7 @@ impl From<Refusal> for Failure {
             | Refusal::Resetting { .. }
             | Refusal::Lifting { .. }
             | Refusal::AtHome { .. } => FailureName::Blocked,
-            Refusal::Committed { .. } => FailureName::InvalidEvent,
+            Refusal::Committed { .. } | Refusal::Completed { .. } => FailureName::InvalidEvent,
             Refusal::LockLost { .. } | Refusal::NoReset { .. } => FailureName::LockLost,
             Refusal::NoFence { .. } | Refusal::NeverQuiet { .. } => FailureName::InvalidEvent,
             Refusal::Changed { .. } => FailureName::Blocked,

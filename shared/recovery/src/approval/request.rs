@@ -128,6 +128,13 @@ pub enum Override {
         /// The objective.
         objective_seconds: i64,
     },
+    /// The site that is left was never recorded since it became active: the target becomes what it was before it failed itself.
+    OlderRecord {
+        /// The site that was recorded, the target.
+        site: SiteLabel,
+        /// When.
+        captured_at: Timestamp,
+    },
     /// Checks of the target failed.
     ValidationFailed {
         /// Their names.
@@ -162,6 +169,10 @@ impl fmt::Display for Override {
             } => write!(
                 f,
                 "{name}: nobody knows how much data is lost (objective {objective_seconds} s)"
+            ),
+            Self::OlderRecord { site, captured_at } => write!(
+                f,
+                "nothing was recorded at the site that is left: the {site} site becomes what it was itself at {captured_at}, and what was changed since is not restored"
             ),
             Self::ValidationFailed { checks } => {
                 let names: Vec<&str> = checks.iter().map(String::as_str).collect();
@@ -326,6 +337,13 @@ impl<'a> Asked<'a> {
         if run.mode == Mode::Failover && !run.evidence.actionable {
             overrides.push(Override::NotActionable {
                 verdict: run.evidence.verdict,
+            });
+        }
+        let baseline = &run.evidence.baseline;
+        if baseline.site != run.from {
+            overrides.push(Override::OlderRecord {
+                site: baseline.site,
+                captured_at: baseline.captured_at,
             });
         }
         overrides.extend(

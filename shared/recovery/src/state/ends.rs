@@ -102,7 +102,7 @@ impl State {
     /// changes nothing. Returns whether the lock was held.
     ///
     /// # Errors
-    /// [`Refusal::Committed`]: a commit cannot be taken back, the way back is a switchover. [`Refusal::LockLost`] if another attempt
+    /// [`Refusal::Committed`]: a commit cannot be taken back, the way back is a switchover. [`Refusal::Completed`]. [`Refusal::LockLost`] if another attempt
     /// than the one that was read acts for the run by now.
     pub fn abandon(
         &mut self,
@@ -114,6 +114,10 @@ impl State {
         if self.last_commit.as_ref().is_some_and(|c| c.run == *run) {
             return Err(Refusal::Committed { run: run.clone() });
         }
+        let ended = self.end_of(token).map(|end| end.outcome);
+        if ended == Some(Outcome::Completed) {
+            return Err(Refusal::Completed { run: run.clone() });
+        }
         if self
             .lock
             .as_ref()
@@ -124,7 +128,7 @@ impl State {
         if self.end_attempt(run, token, Outcome::Abandoned, reason, now) {
             return Ok(true);
         }
-        if self.end_of(token).map(|end| end.outcome) != Some(Outcome::Abandoned) {
+        if ended != Some(Outcome::Abandoned) {
             self.ends.retain(|end| end.token != *token);
             self.record_end(run, token, Outcome::Abandoned, reason, now);
         }

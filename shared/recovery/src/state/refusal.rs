@@ -43,6 +43,12 @@ pub enum Refusal {
         /// The run.
         run: RunId,
     },
+    /// The run has reached its end, so there is nothing to abandon.
+    #[error("run {run} is completed; there is nothing to abandon")]
+    Completed {
+        /// The run.
+        run: RunId,
+    },
     /// There is no fence to lift or to work on.
     #[error("no fence stands on the {site} site")]
     NoFence {

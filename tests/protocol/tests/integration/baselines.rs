@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws::{Ports, keys};
 use jiff::SignedDuration;
+use recovery::approval::{Asked, Override};
 use recovery::baseline::{BASELINE_FORMAT, Baseline, BaselinePointer};
 use recovery::failure::FailureName;
 use recovery::inventory::Inventory;
@@ -33,6 +34,15 @@ async fn a_second_disaster_before_the_first_capture_restores_the_record_of_that_
     assert!(
         shown.contains("the record of the primary site itself"),
         "{shown}"
+    );
+    let plan = ports.plan().await.unwrap();
+    let needed = Asked::start(&plan, &run, vec![]).overrides;
+    assert!(
+        needed.contains(&Override::OlderRecord {
+            site: SiteLabel::Primary,
+            captured_at: now()
+        }),
+        "a person must accept it, so no plan approves by itself: {needed:?}"
     );
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use aws::Ports;
 use protocol::faulty::Faulty;
 use recovery::run::Outcome;
+use recovery::site::RunId;
+use recovery::state::Commit;
 
 use crate::world::{
-    abandon, assert_one_truth, before_the_commit, begin, commit, lost, ready_to_commit, resume,
-    run_id, stopped, token, world,
+    abandon, assert_one_truth, before_the_commit, begin, commit, lost, now, ready_to_commit,
+    resume, run_id, stopped, token, world,
 };
 
 /// Calls `at(ports, n)` for the requests n = 0, 1, ... of a function until it makes no request n. `first` gets ports whose store lets
@@ -66,6 +68,49 @@ async fn an_abandoned_run_never_commits_and_a_committed_one_is_never_abandoned()
         |p: &Ports| abandon_owned(p.clone()),
         after
     );
+}
+
+/// The state remembers the newest commit and the newest ends only.
+#[tokio::test]
+async fn a_run_that_committed_before_the_newest_commit_is_not_abandoned_either() {
+    let ports = before_the_commit().await;
+    commit(&ports, "run-1").await.unwrap();
+    stopped(&ports, "run-1").await.unwrap();
+    let another = Commit {
+        run: RunId::new("run-2"),
+        at: now(),
+    };
+    ports
+        .change_state(|state| {
+            state.last_commit = Some(another.clone());
+            state.ends.clear();
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let refused = abandon(&ports).await.unwrap_err();
+    assert!(refused.message.contains("has committed"), "{refused}");
+    let run = ports.run(&run_id()).await.unwrap();
+    assert_ne!(run.outcome, Some(Outcome::Abandoned));
+}
+
+#[tokio::test]
+async fn a_run_that_reached_its_end_is_not_abandoned() {
+    let ports = world().await;
+    begin(&ports).await.unwrap();
+    let execution = token("run-1");
+    ports
+        .change_state(|state| {
+            state.end_attempt(&run_id(), &execution, Outcome::Completed, "done", now());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let refused = abandon(&ports).await.unwrap_err();
+    assert!(refused.message.contains("is completed"), "{refused}");
+    let state = ports.state().await.unwrap();
+    let end = state.end_of(&execution).unwrap();
+    assert_eq!(end.outcome, Outcome::Completed);
 }
 
 async fn commit_owned(ports: Ports) -> Result<(), aws::Failure> {
