@@ -98,11 +98,12 @@ impl Filled {
         problems
     }
 
-    /// What is taken upon oneself, by name.
+    /// What is taken upon oneself, by name. The offers stand after what must be accepted.
     pub(crate) fn overrides(&self, request: &Request) -> Vec<Override> {
+        let all: Vec<&Override> = request.overrides.iter().chain(&request.offers).collect();
         self.accepted
             .iter()
-            .filter_map(|index| request.overrides.get(*index).cloned())
+            .filter_map(|index| all.get(*index).map(|one| (*one).clone()))
             .collect()
     }
 }

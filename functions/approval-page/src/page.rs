@@ -53,6 +53,7 @@ struct RequestPage<'a> {
     expires_clock: String,
     expires_in: String,
     points: Vec<Point>,
+    offers: Vec<Point>,
     can_approve: bool,
     filled: &'a Filled,
     problems: &'a [Problem],
@@ -110,6 +111,19 @@ pub(crate) async fn render(
                 index,
                 text: text.clone(),
                 checked: filled.accepted.contains(&index),
+            })
+            .collect(),
+        offers: brief
+            .offers
+            .iter()
+            .enumerate()
+            .map(|(index, text)| {
+                let index = brief.overrides.len() + index;
+                Point {
+                    index,
+                    text: text.clone(),
+                    checked: filled.accepted.contains(&index),
+                }
             })
             .collect(),
         can_approve: brief.page_can_approve(),
@@ -219,6 +233,10 @@ pub(crate) fn recorded(request: &Request, decision: Choice, who: &str) -> Answer
         (Choice::Approve, Question::Start) => (
             "Approved",
             "The run goes on within moments. Everybody who was asked is told; messages follow when the users are switched and when the run ends.",
+        ),
+        (Choice::Approve, Question::Fence { .. } | Question::Compute { .. }) => (
+            "Approved",
+            "The run goes on within moments, if nothing beyond what you accepted has come up. Everybody who was asked is told.",
         ),
         (Choice::Approve, Question::Validation { .. }) => (
             "Approved",

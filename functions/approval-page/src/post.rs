@@ -124,6 +124,8 @@ async fn tell(ports: &Ports, asked: &Request, wish: &Wish) {
     let question = match asked.question {
         Question::Start => "the start",
         Question::Validation { .. } => "going on although checks failed",
+        Question::Fence { .. } => "leaving a site that is not quiet",
+        Question::Compute { .. } => "going on without what does not start",
         Question::Unfence { .. } => "lifting the fence",
     };
     let accepted: Vec<String> = wish

@@ -2,7 +2,7 @@
 
 use aws::{Failure, Ports};
 use recovery::approval::{
-    ApprovalId, Choice, Decision, Door, End, Question, Receipt, Request, Wish,
+    ApprovalId, Choice, Decision, Door, End, Override, Question, Receipt, Request, Wish,
 };
 use recovery::site::RunId;
 
@@ -17,6 +17,8 @@ pub(crate) struct Asking<'a> {
     pub(crate) door: &'a Door,
     /// The plan's name was typed: everything that the request names is accepted.
     pub(crate) confirmed: bool,
+    /// Names of offers that are accepted beside.
+    pub(crate) accept: &'a [String],
 }
 
 impl Asking<'_> {
@@ -26,10 +28,11 @@ impl Asking<'_> {
             who: self.who.to_owned(),
             why: self.why.to_owned(),
             via: self.door.clone(),
-            accepted: if self.confirmed {
-                request.overrides.clone()
-            } else {
-                Vec::new()
+            accepted: {
+                let required = request.overrides.iter().filter(|_| self.confirmed);
+                let offers = request.offers.iter();
+                let beside = offers.filter(|offer| self.accept.iter().any(|n| n == offer.name()));
+                required.chain(beside).cloned().collect()
             },
         }
     }
@@ -56,6 +59,15 @@ pub(crate) async fn decide(
         }));
     };
     let id = id.unwrap_or(&request.id);
+    let unknown = asking.accept.iter();
+    let unknown = unknown.filter(|name| !request.offers.iter().any(|o| o.name() == name.as_str()));
+    if let Some(name) = unknown.last() {
+        let offers: Vec<&str> = request.offers.iter().map(Override::name).collect();
+        return Err(invalid(format!(
+            "the request offers no {name:?} to accept; it offers: {}",
+            offers.join(", ")
+        )));
+    }
     let receipt = ports.record_decision(id, asking.wish(&request)).await?;
     let receipt = receipt.ok_or_else(|| invalid(format!("there is no request {id}")))?;
     let done = words(&request, asking, receipt, ports.plan_name.as_str())?;

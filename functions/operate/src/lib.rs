@@ -47,6 +47,9 @@ pub enum Act {
         /// The plan's name, typed: accepts by name everything that the request lists as beyond the plan's rules.
         #[serde(default)]
         confirm: Option<String>,
+        /// Names of offers of the request that are accepted beside, for example `site_refuses`.
+        #[serde(default)]
+        accept: Vec<String>,
     },
     /// Block every start.
     Hold {
@@ -275,6 +278,7 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
             who,
             why,
             confirm,
+            accept,
         } => {
             let confirmed = confirm.as_deref() == Some(ports.plan_name.as_str());
             let asking = decide::Asking {
@@ -283,6 +287,7 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
                 why,
                 door,
                 confirmed,
+                accept,
             };
             decide::decide(ports, run, request.as_ref(), asking).await
         }
@@ -329,6 +334,7 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
                 why,
                 door,
                 confirmed,
+                accept: &[],
             };
             fence::unfence(ports, *site, asking).await
         }

@@ -8,11 +8,8 @@ use recovery::incident::{Automatic, Incident, may_approve};
 pub(crate) async fn decide(
     ports: &Ports,
     asked: &Asked<'_>,
-    request: Option<&Request>,
+    request: &Request,
 ) -> Result<String, Failure> {
-    let Some(request) = request else {
-        return Ok("waiting for a decision".to_owned());
-    };
     let run = asked.run;
     let key = keys::incident(&run.run);
     let (state, incident) = futures::join!(ports.state(), ports.read::<Incident>(&key));

@@ -20,6 +20,7 @@ pub mod losses;
 pub mod metrics;
 pub mod notices;
 pub mod parameters;
+pub mod polling;
 pub mod ports;
 pub mod serve;
 pub mod site_news;

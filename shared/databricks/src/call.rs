@@ -208,8 +208,20 @@ impl Workspace {
         }
     }
 
-    /// One attempt, or two if the platform no longer takes the token.
+    /// One attempt, counted.
     async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Answer, Failure> {
+        let result = self.attempt_signed_in(request, deadline).await;
+        self.heard()
+            .count(result.as_ref().err().map(|failure| &failure.error));
+        result
+    }
+
+    /// One attempt, or two if the platform no longer takes the token.
+    async fn attempt_signed_in(
+        &self,
+        request: &Request,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
         let token = self.token(deadline).await?;
         match self.send(request, &token, deadline).await {
             Err(Failure {
@@ -253,6 +265,7 @@ impl Workspace {
             .exchange(builder, time, &target)
             .await
             .map_err(Failure::sent)?;
+        self.heard().name(answer.workspace_id);
         if (200..300).contains(&answer.status) {
             return Ok(answer);
         }

@@ -12,6 +12,7 @@ mod call;
 mod cause;
 mod clusters;
 mod collections;
+mod contacts;
 mod error;
 mod fresh;
 mod ids;
@@ -40,6 +41,7 @@ mod workspace;
 pub use cause::Cause;
 pub use clusters::{SparkVersion, Start};
 pub use collections::Collection;
+pub use contacts::Contacts;
 pub use error::{Error, Refusal, Target};
 pub use ids::{
     ClusterId, IdempotencyToken, JobId, PipelineId, PipelineUpdateId, PoolId, RunId, StatementId,

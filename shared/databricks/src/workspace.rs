@@ -10,6 +10,7 @@ use wire::Times;
 
 use crate::Object;
 use crate::clusters::text;
+use crate::contacts::{Contacts, Heard};
 use crate::error::Error;
 use crate::ids::WorkspaceId;
 use crate::limits::{Class, Limits};
@@ -41,6 +42,7 @@ struct Inner {
     limits: Limits,
     tokens: Tokens,
     verified: OnceCell<Identity>,
+    heard: Heard,
 }
 
 /// A client of one workspace that writes, too. Only [`Workspace::verified`] makes one.
@@ -92,6 +94,7 @@ impl Workspace {
                 limits,
                 tokens,
                 verified,
+                heard: Heard::default(),
             }),
         })
     }
@@ -162,6 +165,34 @@ impl Workspace {
         Ok(Writer {
             workspace: self.clone(),
         })
+    }
+
+    /// The right to write to a workspace that could not be verified because it does not say who is signed in. Nobody knows then that it is
+    /// the expected one, so this is for what does no harm elsewhere: pausing by id what the expected one is known to hold.
+    ///
+    /// Errors: [`Error::WrongWorkspace`] if an answer to this client, of whatever kind, has named another one.
+    pub fn unverified(&self) -> Result<Writer, Error> {
+        let expected = self.settings().workspace_id;
+        match self.inner.heard.named() {
+            Some(found) if found != expected => Err(Error::WrongWorkspace {
+                host: self.settings().url.host().to_owned(),
+                expected,
+                found: Some(found),
+            }),
+            _ => Ok(Writer {
+                workspace: self.clone(),
+            }),
+        }
+    }
+
+    /// How the attempts of this client and its clones were answered since this was asked last.
+    #[must_use]
+    pub fn take_contacts(&self) -> Contacts {
+        self.inner.heard.take()
+    }
+
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.inner.heard
     }
 
     /// Who is signed in, once [`Workspace::verified`] has succeeded.

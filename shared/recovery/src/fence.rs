@@ -11,7 +11,7 @@ use crate::kind::{DrMode, Kind};
 use crate::plan::FencePolicy;
 use crate::quartz::NextFires;
 use crate::run::Mode;
-use crate::state::Fence;
+use crate::state::{Fence, FenceGap};
 
 /// One step of a pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,35 +120,68 @@ pub enum FenceAnswer {
     FenceUnverified,
 }
 
+/// What a run does after a pass of its fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FenceDecision {
+    /// Another pass.
+    Continue,
+    /// The site is quiet; what it wrote last is waited for.
+    Drain,
+    /// Go on: the site is quiet, or left with this gap by the plan's own rule.
+    Proceed(Option<FenceGap>),
+    /// Go on only if people have accepted this gap.
+    NeedsAcceptance(FenceGap),
+    /// The run ends; the fence stays.
+    GiveUp,
+}
+
 /// Whether the run may go on, from the fence as it stands after a pass. Patience counts from `began`, when this attempt
 /// of the run began to fence: the fence itself may be older. A switchover leaves a site that answers, so it goes on only when that was
 /// seen quiet.
 #[must_use]
-pub fn answer(
+pub fn decide(
     fence: &Fence,
     pass_found_quiet: bool,
     mode: Mode,
     began: Timestamp,
     policy: FencePolicy,
     now: Timestamp,
-) -> FenceAnswer {
+) -> FenceDecision {
     if pass_found_quiet {
         return if fence.drains {
-            FenceAnswer::Drain
+            FenceDecision::Drain
         } else {
-            FenceAnswer::Proceed
+            FenceDecision::Proceed(None)
         };
     }
-    let longer = |since: Timestamp, limit: SignedDuration| now.duration_since(since) >= limit;
-    let goes_on_unseen = mode == Mode::Failover;
-    match fence.unreachable_since.filter(|_| goes_on_unseen) {
-        Some(since) if longer(since, policy.proceed_when_unreachable_for_seconds.signed()) => {
-            FenceAnswer::Proceed
-        }
-        None if longer(began, policy.give_up_after_seconds.signed()) => {
-            FenceAnswer::FenceUnverified
-        }
-        _ => FenceAnswer::Continue,
+    let lasts = |since: Option<Timestamp>, limit: SignedDuration| {
+        since.is_some_and(|since| now.duration_since(since) >= limit)
+    };
+    let patience_is_over = lasts(Some(began), policy.give_up_after_seconds.signed());
+    if mode != Mode::Failover {
+        return if patience_is_over {
+            FenceDecision::GiveUp
+        } else {
+            FenceDecision::Continue
+        };
+    }
+    if lasts(
+        fence.unreachable_since,
+        policy.proceed_when_unreachable_for_seconds.signed(),
+    ) {
+        FenceDecision::Proceed(Some(FenceGap::Unreachable))
+    } else if lasts(
+        fence.refusing_since,
+        policy.proceed_when_refusing_for_seconds.signed(),
+    ) {
+        FenceDecision::NeedsAcceptance(FenceGap::Refusing)
+    } else if patience_is_over
+        && fence.unreachable_since.is_none()
+        && fence.refusing_since.is_none()
+    {
+        FenceDecision::NeedsAcceptance(FenceGap::HalfDead)
+    } else {
+        FenceDecision::Continue
     }
 }
 
@@ -159,6 +192,7 @@ mod tests {
     use super::*;
     use crate::plan::Seconds;
     use crate::site::{RunId, SiteLabel};
+    use crate::state::{QuietReading, SiteCondition};
 
     fn now() -> Timestamp {
         "2026-03-01T00:00:00Z".parse().unwrap()
@@ -263,72 +297,105 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_failover_goes_on_only_when_verified_or_unreachable_for_long_enough() {
-        let policy = FencePolicy {
+    fn policy() -> FencePolicy {
+        FencePolicy {
             poll_seconds: Seconds(1),
             proceed_when_unreachable_for_seconds: Seconds(60),
+            proceed_when_refusing_for_seconds: Seconds(300),
             give_up_after_seconds: Seconds(600),
+            approvals_when_half_dead: 2,
             call_timeout_seconds: Seconds(5),
-        };
-        let after = |seconds: i64| now() + SignedDuration::from_secs(seconds);
-        let fence = |unreachable_since| Fence {
-            unreachable_since,
-            ..Fence::raised(RunId::new("r"), now())
-        };
-        for (unreachable, quiet, when, expected) in [
-            (None, true, 1, FenceAnswer::Proceed),
-            (None, false, 599, FenceAnswer::Continue),
-            (None, false, 600, FenceAnswer::FenceUnverified),
-            (Some(after(10)), false, 69, FenceAnswer::Continue),
-            (Some(after(10)), false, 70, FenceAnswer::Proceed),
-            (Some(after(590)), false, 601, FenceAnswer::Continue),
-        ] {
-            assert_eq!(
-                answer(
-                    &fence(unreachable),
-                    quiet,
-                    Mode::Failover,
-                    now(),
-                    policy,
-                    after(when)
-                ),
-                expected,
-                "at {when} s"
-            );
         }
+    }
+
+    fn after(seconds: i64) -> Timestamp {
+        now() + SignedDuration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_failover_leaves_a_site_that_is_not_quiet_only_by_the_plans_rule_or_by_peoples_word() {
+        use FenceDecision::{Continue, NeedsAcceptance, Proceed};
+        use SiteCondition::{Answering, Refusing, Silent};
+        // What each pass found and when; what is decided then.
+        type Passes = &'static [(SiteCondition, i64, FenceDecision)];
+        let table: [Passes; 6] = [
+            &[
+                (Answering, 1, Continue),
+                (Answering, 599, Continue),
+                (Answering, 600, NeedsAcceptance(FenceGap::HalfDead)),
+            ],
+            &[
+                (Silent, 10, Continue),
+                (Silent, 69, Continue),
+                (Silent, 70, Proceed(Some(FenceGap::Unreachable))),
+            ],
+            // Silent late: its own time counts, not the patience with a site that answers.
+            &[(Silent, 590, Continue), (Silent, 601, Continue)],
+            &[
+                (Refusing, 10, Continue),
+                (Refusing, 309, Continue),
+                (Refusing, 310, NeedsAcceptance(FenceGap::Refusing)),
+            ],
+            // One success among silence and refusals begins both anew; a silent pass among refusals does not end them.
+            &[
+                (Silent, 0, Continue),
+                (Answering, 59, Continue),
+                (Silent, 60, Continue),
+                (Refusing, 100, Continue),
+                (Silent, 200, Continue),
+                (Silent, 259, Continue),
+                (Refusing, 399, Continue),
+                (Refusing, 400, NeedsAcceptance(FenceGap::Refusing)),
+            ],
+            &[
+                (Refusing, 0, Continue),
+                (Answering, 299, Continue),
+                (Refusing, 300, Continue),
+            ],
+        ];
+        for passes in table {
+            let mut fence = Fence::raised(RunId::new("r"), now());
+            for (condition, when, expected) in passes {
+                let at = after(*when);
+                fence.note_condition(*condition, at);
+                let decided = decide(&fence, false, Mode::Failover, now(), policy(), at);
+                assert_eq!(decided, *expected, "{passes:?} at {when} s");
+            }
+        }
+        let mut fence = Fence::raised(RunId::new("r"), now());
+        fence.note_condition(Refusing, now());
+        fence.note_condition(
+            SiteCondition::Quiet(QuietReading {
+                began_at: now(),
+                ended_at: now(),
+            }),
+            now(),
+        );
+        assert_eq!((fence.unreachable_since, fence.refusing_since), (None, None));
+        let decided = decide(&fence, true, Mode::Failover, now(), policy(), after(1));
+        assert_eq!(decided, Proceed(None));
     }
 
     #[test]
     fn a_switchover_goes_on_only_from_a_quiet_site_and_waits_for_what_it_wrote() {
-        let policy = FencePolicy {
-            poll_seconds: Seconds(1),
-            proceed_when_unreachable_for_seconds: Seconds(60),
-            give_up_after_seconds: Seconds(600),
-            call_timeout_seconds: Seconds(5),
-        };
-        let after = |seconds: i64| now() + SignedDuration::from_secs(seconds);
-        let fence = |drains, unreachable_since| Fence {
-            drains,
-            unreachable_since,
-            ..Fence::raised(RunId::new("r"), now())
-        };
-        for (drains, unreachable, quiet, when, expected) in [
-            (true, None, true, 1, FenceAnswer::Drain),
-            (false, None, true, 1, FenceAnswer::Proceed),
-            (true, Some(after(0)), false, 599, FenceAnswer::Continue),
-            (
-                true,
-                Some(after(0)),
-                false,
-                600,
-                FenceAnswer::FenceUnverified,
-            ),
+        for (drains, condition, quiet, when, expected) in [
+            (true, None, true, 1, FenceDecision::Drain),
+            (false, None, true, 1, FenceDecision::Proceed(None)),
+            (true, Some(SiteCondition::Silent), false, 599, FenceDecision::Continue),
+            (true, Some(SiteCondition::Silent), false, 600, FenceDecision::GiveUp),
+            (true, Some(SiteCondition::Refusing), false, 600, FenceDecision::GiveUp),
+            (true, Some(SiteCondition::Answering), false, 600, FenceDecision::GiveUp),
         ] {
-            let fence = fence(drains, unreachable);
+            let mut fence = Fence {
+                drains,
+                ..Fence::raised(RunId::new("r"), now())
+            };
+            if let Some(condition) = condition {
+                fence.note_condition(condition, now());
+            }
             let mode = Mode::Switchover;
-            let said = answer(&fence, quiet, mode, now(), policy, after(when));
-            assert_eq!(said, expected, "at {when} s");
+            let decided = decide(&fence, quiet, mode, now(), policy(), after(when));
+            assert_eq!(decided, expected, "{condition:?} at {when} s");
         }
     }
 }

@@ -73,7 +73,7 @@ pub struct Commands {
 pub struct Brief {
     /// Always [`APPROVAL_FORMAT`].
     pub format_version: u32,
-    /// Names the question: `start`, `validation`, `unfence-primary`, `unfence-secondary`.
+    /// Names the question: `start`, `validation`, `fence`, `compute`, `unfence-primary`, `unfence-secondary`.
     pub question: &'static str,
     /// The question in one sentence.
     pub title: String,
@@ -125,6 +125,8 @@ pub struct Brief {
     pub limits: Vec<String>,
     /// What the approver takes upon himself.
     pub overrides: Vec<String>,
+    /// What the approver may accept beside.
+    pub offers: Vec<String>,
     /// How many different people must approve.
     pub required_approvals: u32,
     /// Who was asked, shortened.
@@ -206,6 +208,11 @@ impl Brief {
                 .iter()
                 .map(|o| one_line(&o.to_string()))
                 .collect(),
+            offers: request
+                .offers
+                .iter()
+                .map(|o| one_line(&o.to_string()))
+                .collect(),
             required_approvals: request.required_approvals,
             asked: request.told.iter().map(|who| one_line(who)).collect(),
             asked_at: request.asked_at,
@@ -261,6 +268,17 @@ fn title(question: &Question, mode: Mode, from: &Place, target: &Place, plan: &P
             "Go on with {} at {} ({}) although checks failed?",
             plan.name, target.site, target.region
         ),
+        Question::Fence { site, .. } => format!(
+            "Leave {site} ({}) of {} although it is not quiet, and go on to {} ({})?",
+            plan.sites.get(*site).region,
+            plan.name,
+            target.site,
+            target.region
+        ),
+        Question::Compute { .. } => format!(
+            "Go on with {} at {} ({}) without what does not start there?",
+            plan.name, target.site, target.region
+        ),
         Question::Unfence { site, .. } => format!(
             "Lift the fence of {} on {site} ({})?",
             plan.name,
@@ -300,6 +318,20 @@ fn effects(question: &Question, run: &RunDocument) -> Vec<String> {
                 "the run may be resumed and will commit to {target} although these checks fail"
             ),
             "a check that fails beyond the ones named here stops it again".to_owned(),
+        ],
+        Question::Fence { site, .. } => vec![
+            format!(
+                "the run goes on to {target} at once; what is named above may run at both sites and write"
+            ),
+            format!(
+                "the fence on {site} stays: its watch goes on and stops there what it can reach"
+            ),
+        ],
+        Question::Compute { .. } => vec![
+            format!(
+                "the run goes on and {target} takes over without these objects: what needs them fails there"
+            ),
+            "the report names each of them".to_owned(),
         ],
         Question::Unfence { site, .. } => vec![
             format!("nothing stops what is started at {site} any more"),
@@ -350,6 +382,12 @@ const fn on_expiry(question: &Question) -> &'static str {
         }
         Question::Validation { .. } => {
             "without an answer nothing is committed: the run stays in ValidationFailed"
+        }
+        Question::Fence { .. } => {
+            "without an answer the run ends in FenceUnverified; the fence stands and its watch goes on"
+        }
+        Question::Compute { .. } => {
+            "without an answer nothing is committed: the run ends and can be resumed"
         }
         Question::Unfence { .. } => "without an answer the fence stands",
     }

@@ -162,12 +162,18 @@ impl Decisions {
         self.end().and_then(|_| self.decisions.last())
     }
 
-    /// Everything that was accepted, if the request was approved.
+    /// Everything that every approver accepted, if the request was approved.
     #[must_use]
     pub fn accepted(&self) -> Vec<Override> {
+        let by_all = |accepted: &Override| {
+            let mut decisions = self.decisions.iter();
+            decisions.all(|decision| decision.accepted.contains(accepted))
+        };
         match (self.end(), self.decisions.first()) {
-            // Each approver accepts all that the request names, or his approval is refused.
-            (Some(End::Approved), Some(first)) => first.accepted.clone(),
+            (Some(End::Approved), Some(first)) => {
+                let accepted = first.accepted.iter().filter(|one| by_all(one));
+                accepted.cloned().collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -298,6 +304,10 @@ fn may(request: &Request, wish: &Wish) -> Result<(), String> {
              operate, with a signed request (runbook, \"Doors\"). To decline, any door will do",
             request.required_approvals
         ));
+    }
+    let is_named = |one: &&Override| request.overrides.contains(one) || request.offers.contains(one);
+    if let Some(other) = wish.accepted.iter().find(|one| !is_named(one)) {
+        return Err(format!("the request does not ask for this: {other}"));
     }
     match request
         .overrides

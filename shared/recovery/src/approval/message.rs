@@ -32,6 +32,8 @@ pub fn message(brief: &Brief, occasion: &str) -> Message {
     let what = match brief.question {
         "start" => format!("{:?} to {}", brief.mode, brief.target.site),
         "validation" => "go on although checks failed".to_owned(),
+        "fence" => format!("leave {} although it is not quiet", brief.from.site),
+        "compute" => "go on without what does not start".to_owned(),
         _ => "lift a fence".to_owned(),
     };
     let verdict = match (brief.question, brief.verdict) {
@@ -99,6 +101,11 @@ fn text(brief: &Brief) -> String {
         lines.push(String::new());
         lines.push("WHO APPROVES ACCEPTS BY NAME:".to_owned());
         lines.extend(brief.overrides.iter().map(|o| format!("- {o}")));
+    }
+    if !brief.offers.is_empty() {
+        lines.push(String::new());
+        lines.push("WHO APPROVES MAY ACCEPT BESIDE, so that nobody is asked again:".to_owned());
+        lines.extend(brief.offers.iter().map(|o| format!("- {o}")));
     }
     lines.push(String::new());
     if brief.required_approvals > 1 {

@@ -1,6 +1,6 @@
 //! What is asked, and what the answer is bound to.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
@@ -82,6 +82,18 @@ pub enum Question {
         /// The names of the failed checks.
         checks: BTreeSet<String>,
     },
+    /// May the run go on although the fenced site is not quiet?
+    Fence {
+        /// The fenced site.
+        site: SiteLabel,
+        /// Since when the fence stands: a later fence is another one.
+        since: Timestamp,
+    },
+    /// May the run go on without these objects, which do not start at the target?
+    Compute {
+        /// The target.
+        site: SiteLabel,
+    },
     /// May this fence be lifted?
     Unfence {
         /// The fenced site.
@@ -98,6 +110,8 @@ impl Question {
         match self {
             Self::Start => "start",
             Self::Validation { .. } => "validation",
+            Self::Fence { .. } => "fence",
+            Self::Compute { .. } => "compute",
             Self::Unfence {
                 site: SiteLabel::Primary,
                 ..
@@ -140,6 +154,29 @@ pub enum Override {
         /// Their names.
         checks: BTreeSet<String>,
     },
+    /// The fenced site answers nothing but refusals (5xx, 429, 401, 403): nobody knows what runs there.
+    SiteRefuses {
+        /// The site.
+        site: SiteLabel,
+    },
+    /// The fenced site answers, but part of it could not be read or is still live: both sites may run these.
+    FenceIncomplete {
+        /// The site.
+        site: SiteLabel,
+        /// Kinds of which not all could be read.
+        unread: BTreeSet<String>,
+        /// Objects that were live in the last reading, ids by kind.
+        live: BTreeMap<String, BTreeSet<String>>,
+    },
+    /// Objects do not start at the target. They are left behind and stay a debt.
+    LeftBehind {
+        /// The target.
+        site: SiteLabel,
+        /// Ids by kind, as the target names them.
+        objects: BTreeMap<String, BTreeSet<String>>,
+        /// Their names, the first few, for people.
+        names: Vec<String>,
+    },
     /// No fresh reading shows the fenced site quiet, and it is not the active one: without its fence both may run.
     NeverQuiet {
         /// The site.
@@ -178,6 +215,32 @@ impl fmt::Display for Override {
                 let names: Vec<&str> = checks.iter().map(String::as_str).collect();
                 write!(f, "failed checks of the target: {}", names.join("; "))
             }
+            Self::SiteRefuses { site } => write!(
+                f,
+                "the {site} site answers nothing but refusals: it cannot be fenced, and what runs there may still write"
+            ),
+            Self::FenceIncomplete { site, unread, live } => {
+                write!(f, "the {site} site is left although")?;
+                let kinds: Vec<&str> = unread.iter().map(String::as_str).collect();
+                if !kinds.is_empty() {
+                    write!(f, " these kinds could not be read: {}", kinds.join(", "))?;
+                }
+                if !live.is_empty() {
+                    let and = if kinds.is_empty() { "" } else { ";" };
+                    write!(f, "{and} these are still live: {}", ids_by_kind(live))?;
+                }
+                Ok(())
+            }
+            Self::LeftBehind {
+                site,
+                objects,
+                names,
+            } => write!(
+                f,
+                "the {site} site takes over without {}: {}",
+                ids_by_kind(objects),
+                names.join(", ")
+            ),
             Self::NeverQuiet { site } => write!(
                 f,
                 "no fresh reading shows the {site} site quiet: without its fence both sites may run"
@@ -187,6 +250,21 @@ impl fmt::Display for Override {
 }
 
 impl Override {
+    /// Its name in documents and commands.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotActionable { .. } => "not_actionable",
+            Self::LossAboveObjective { .. } => "loss_above_objective",
+            Self::OlderRecord { .. } => "older_record",
+            Self::ValidationFailed { .. } => "validation_failed",
+            Self::SiteRefuses { .. } => "site_refuses",
+            Self::FenceIncomplete { .. } => "fence_incomplete",
+            Self::LeftBehind { .. } => "left_behind",
+            Self::NeverQuiet { .. } => "never_quiet",
+        }
+    }
+
     /// Whether accepting this covers `needed`: the same thing, and a loss that grew by no more than the tolerance.
     #[must_use]
     pub fn covers(&self, needed: &Self, tolerance: Seconds) -> bool {
@@ -207,9 +285,59 @@ impl Override {
                     checks: needed_checks,
                 },
             ) => needed_checks.is_subset(checks),
+            (
+                Self::FenceIncomplete { site, unread, live },
+                Self::FenceIncomplete {
+                    site: needed_site,
+                    unread: needed_unread,
+                    live: needed_live,
+                },
+            ) => {
+                site == needed_site
+                    && needed_unread.is_subset(unread)
+                    && holds_all(live, needed_live)
+            }
+            (
+                Self::LeftBehind { site, objects, .. },
+                Self::LeftBehind {
+                    site: needed_site,
+                    objects: needed_objects,
+                    ..
+                },
+            ) => site == needed_site && holds_all(objects, needed_objects),
             (accepted, needed) => accepted == needed,
         }
     }
+}
+
+/// The most ids of one kind that a text names.
+const MOST_IDS: usize = 10;
+
+fn ids_by_kind(objects: &BTreeMap<String, BTreeSet<String>>) -> String {
+    let kinds = objects.iter().map(|(kind, ids)| {
+        let first: Vec<&str> = ids.iter().take(MOST_IDS).map(String::as_str).collect();
+        let more = ids.len().saturating_sub(MOST_IDS);
+        let more = if more == 0 {
+            String::new()
+        } else {
+            format!(" and {more} more")
+        };
+        format!("{} {kind} ({}{more})", ids.len(), first.join(", "))
+    });
+    kinds.collect::<Vec<String>>().join(", ")
+}
+
+/// Whether every object of `needed` stands in `accepted`.
+fn holds_all(
+    accepted: &BTreeMap<String, BTreeSet<String>>,
+    needed: &BTreeMap<String, BTreeSet<String>>,
+) -> bool {
+    needed.iter().all(|(kind, ids)| {
+        ids.is_empty()
+            || accepted
+                .get(kind)
+                .is_some_and(|accepted| ids.is_subset(accepted))
+    })
 }
 
 /// Whether a loss that was shown still stands for the one known now. Unknown covers all: who accepts that nobody knows, accepts
@@ -267,6 +395,9 @@ pub struct Request {
     pub question: Question,
     /// What an approver takes upon himself. Empty: nothing beyond the plan's rules.
     pub overrides: Vec<Override>,
+    /// What an approver may accept beside, so that nobody need be asked again later. Whoever does not is asked when it comes to that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub offers: Vec<Override>,
     /// The losses as they were shown, worst first.
     pub losses: Vec<Loss>,
     /// How many different people must approve. One decline is always enough.
@@ -324,6 +455,8 @@ pub struct Asked<'a> {
     pub question: Question,
     /// What the approver would take upon himself.
     pub overrides: Vec<Override>,
+    /// What the approver may accept beside.
+    pub offers: Vec<Override>,
     /// The losses known now.
     pub losses: Vec<Loss>,
 }
@@ -356,12 +489,46 @@ impl<'a> Asked<'a> {
                     objective_seconds: loss.objective_seconds,
                 }),
         );
+        let refuses = Override::SiteRefuses { site: run.from };
         Self {
             plan,
             run,
             question: Question::Start,
             overrides,
+            offers: (run.mode == Mode::Failover)
+                .then_some(refuses)
+                .into_iter()
+                .collect(),
             losses,
+        }
+    }
+
+    /// May the run go on although the site that it leaves is not quiet? `gap` says what people accept.
+    #[must_use]
+    pub fn fence(plan: &'a Plan, run: &'a RunDocument, fence: &Fence, gap: Override) -> Self {
+        Self {
+            plan,
+            run,
+            question: Question::Fence {
+                site: run.from,
+                since: fence.since,
+            },
+            overrides: vec![gap],
+            offers: Vec::new(),
+            losses: Vec::new(),
+        }
+    }
+
+    /// May the run go on without these objects, which do not start at the target?
+    #[must_use]
+    pub fn compute(plan: &'a Plan, run: &'a RunDocument, left_behind: Override) -> Self {
+        Self {
+            plan,
+            run,
+            question: Question::Compute { site: run.target },
+            overrides: vec![left_behind],
+            offers: Vec::new(),
+            losses: Vec::new(),
         }
     }
 
@@ -375,6 +542,7 @@ impl<'a> Asked<'a> {
                 checks: checks.clone(),
             },
             overrides: vec![Override::ValidationFailed { checks }],
+            offers: Vec::new(),
             losses: Vec::new(),
         }
     }
@@ -401,7 +569,20 @@ impl<'a> Asked<'a> {
                 .then_some(Override::NeverQuiet { site })
                 .into_iter()
                 .collect(),
+            offers: Vec::new(),
             losses: Vec::new(),
+        }
+    }
+
+    /// How many different people must approve. To leave a site that answers may need more than everything else.
+    #[must_use]
+    pub fn required_approvals(&self) -> u32 {
+        let always = self.plan.approval.required_approvals;
+        let is_half_dead = |o: &Override| matches!(o, Override::FenceIncomplete { .. });
+        if self.overrides.iter().any(is_half_dead) {
+            always.max(self.plan.fence.approvals_when_half_dead)
+        } else {
+            always
         }
     }
 
@@ -418,7 +599,7 @@ impl<'a> Asked<'a> {
             "baseline": self.run.evidence.baseline.digest,
             "question": self.question,
             "overrides": overrides,
-            "required_approvals": self.plan.approval.required_approvals,
+            "required_approvals": self.required_approvals(),
         });
         ContentDigest::of(what.to_string().as_bytes())
     }
@@ -434,8 +615,9 @@ impl<'a> Asked<'a> {
             attempt: self.run.attempt,
             question: self.question.clone(),
             overrides: self.overrides.clone(),
+            offers: self.offers.clone(),
             losses: self.losses.clone(),
-            required_approvals: policy.required_approvals,
+            required_approvals: self.required_approvals(),
             digest: self.digest(&self.overrides),
             asked_at: now,
             expires_at: now + policy.expires_after_seconds.signed(),

@@ -24,7 +24,7 @@ pub fn standing(id: &ApprovalId, newest: &Request, run: &RunDocument, state: &St
     }
     let gone = |why: String| Standing::Gone(why);
     match &newest.question {
-        Question::Start => match run.outcome {
+        Question::Start | Question::Fence { .. } | Question::Compute { .. } => match run.outcome {
             Some(outcome) => gone(format!("run {} is over: {}", run.run, outcome.as_str())),
             None if run.attempt != newest.attempt => gone(format!(
                 "run {} was resumed; wait for its new request",

@@ -215,6 +215,22 @@ const fn five_minutes() -> Seconds {
     Seconds(300)
 }
 
+// A setting that was left out stays out: the digest of an open request holds the plan, and must not change because the functions were
+// replaced by newer ones.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_five_minutes(seconds: &Seconds) -> bool {
+    seconds.0 == five_minutes().0
+}
+
+const fn two_approvals() -> u32 {
+    2
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_two(approvals: &u32) -> bool {
+    *approvals == two_approvals()
+}
+
 /// When a failover may go on although the old site is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -223,8 +239,17 @@ pub struct FencePolicy {
     pub poll_seconds: Seconds,
     /// A failover goes on when the old site could not be reached for this long. The fence stays and is watched.
     pub proceed_when_unreachable_for_seconds: Seconds,
-    /// A reachable site that is not verified after this ends the run in `FenceUnverified`.
+    /// A failover may go on when the old site has answered nothing but 5xx, 429, 401 and 403 for this long, if somebody has accepted
+    /// that by name, or if the plan approves by itself and both AWS fences are verified. The fence stays and is watched.
+    #[serde(default = "five_minutes", skip_serializing_if = "is_five_minutes")]
+    pub proceed_when_refusing_for_seconds: Seconds,
+    /// A site that answers and is not verified after this ends a planned run in `FenceUnverified`. In a failover people are asked whether it
+    /// goes on all the same.
     pub give_up_after_seconds: Seconds,
+    /// How many different people must agree to leave a site that still answers and is not quiet: 1 to 5. More than one must be known to
+    /// AWS, as with `approval.required_approvals`.
+    #[serde(default = "two_approvals", skip_serializing_if = "is_two")]
+    pub approvals_when_half_dead: u32,
     /// No call to the old site waits longer than this.
     pub call_timeout_seconds: Seconds,
 }

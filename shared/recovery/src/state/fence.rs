@@ -1,6 +1,9 @@
 //! Standing fences: a fact until lifted on purpose, worked on by one pass at a time.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Refusal, State};
@@ -20,8 +23,14 @@ pub struct Fence {
     /// The newest reading that found everything quiet. Only a fresh one proves anything: see [`Fence::is_quiet`].
     #[serde(default)]
     pub quiet: Option<QuietReading>,
-    /// Since when no pass has reached the site, if the last one did not.
+    /// Since when every attempt of every pass was met with silence.
     pub unreachable_since: Option<Timestamp>,
+    /// Since when no attempt of any pass has succeeded, at least one of them answered by a refusal that serves nobody (5xx, 429, 401, 403).
+    #[serde(default)]
+    pub refusing_since: Option<Timestamp>,
+    /// How the run left the site, if it went on although the site was not quiet.
+    #[serde(default)]
+    pub left_as: Option<FenceGap>,
     /// The pass that is under way.
     #[serde(default)]
     pub pass: Option<Pass>,
@@ -45,6 +54,40 @@ pub struct QuietReading {
     pub began_at: Timestamp,
     /// When it was over.
     pub ended_at: Timestamp,
+}
+
+/// What keeps a fence from being verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum FenceGap {
+    /// The site is silent: nothing came back from it.
+    Unreachable,
+    /// It answers, and serves nobody: nothing but 5xx, 429, 401, 403.
+    Refusing,
+    /// Some calls succeed: part of it could not be read, or is still live.
+    HalfDead,
+}
+
+impl fmt::Display for FenceGap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "unreachable",
+            Self::Refusing => "refusing",
+            Self::HalfDead => "half-dead",
+        })
+    }
+}
+
+/// What one pass found out about the site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SiteCondition {
+    /// Everything was read and nothing is live.
+    Quiet(QuietReading),
+    /// It answers, and is not known to be quiet.
+    Answering,
+    /// No attempt succeeded, and some were refused.
+    Refusing,
+    /// Nothing came back from it.
+    Silent,
 }
 
 /// The watch reads each fenced site this often (`WatchSchedule` in the template).
@@ -94,6 +137,8 @@ impl Fence {
             verified_at: None,
             quiet: None,
             unreachable_since: None,
+            refusing_since: None,
+            left_as: None,
             pass: None,
             drains: false,
             drained_since: None,
@@ -118,6 +163,28 @@ impl Fence {
         self.verified_at.get_or_insert(reading.ended_at);
         self.quiet = Some(reading);
         self.unreachable_since = None;
+        self.refusing_since = None;
+    }
+
+    /// Notes what a pass found out. One success ends both silence and refusal; a silent pass does not end a refusal.
+    pub fn note_condition(&mut self, condition: SiteCondition, now: Timestamp) {
+        if let SiteCondition::Quiet(reading) = condition {
+            return self.note_quiet(reading);
+        }
+        self.retract_quiet();
+        match condition {
+            SiteCondition::Silent => {
+                self.unreachable_since.get_or_insert(now);
+            }
+            SiteCondition::Refusing => {
+                self.unreachable_since = None;
+                self.refusing_since.get_or_insert(now);
+            }
+            SiteCondition::Answering | SiteCondition::Quiet(_) => {
+                self.unreachable_since = None;
+                self.refusing_since = None;
+            }
+        }
     }
 
     /// Nothing proves any more that the site is quiet: a reading showed something live, or a pass failed.
@@ -210,6 +277,23 @@ impl State {
             fence.drains = false;
         }
         Ok(!fence.drains)
+    }
+
+    /// Notes that the run goes on although the site is not quiet; `None` if it is.
+    ///
+    /// # Errors
+    /// [`Refusal::LockLost`], [`Refusal::NoFence`].
+    pub fn leave_as(
+        &mut self,
+        site: SiteLabel,
+        run: &RunId,
+        token: &RunToken,
+        gap: Option<FenceGap>,
+    ) -> Result<(), Refusal> {
+        self.require_lock(run, token)?;
+        let fence = self.fences.get_mut(&site);
+        fence.ok_or(Refusal::NoFence { site })?.left_as = gap;
+        Ok(())
     }
 
     /// Begins a pass, or says that it goes on until then. While it stands no other pass begins and the fence is not lifted.

@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use self::ends::{EndedTokens, RunEnd};
-pub use self::fence::{Fence, LiftGround, Lifted, Pass, QuietReading, WATCH_PERIOD};
+pub use self::fence::{
+    Fence, FenceGap, LiftGround, Lifted, Pass, QuietReading, SiteCondition, WATCH_PERIOD,
+};
 pub use self::promotion::Promotion;
 pub use self::refusal::Refusal;
 use crate::reset::Reset;
