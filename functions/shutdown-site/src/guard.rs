@@ -66,6 +66,14 @@ impl<'a> Guard<'a> {
         }
     }
 
+    /// Whether this state still gives the pass its right: asked within every swap that writes what the pass found.
+    pub(crate) fn require_right(&self, state: &State) -> Result<(), Refusal> {
+        match &self.right {
+            Right::Run(token) => state.require_lock(&self.run, token),
+            Right::StandingFence => Ok(()),
+        }
+    }
+
     /// Whether this pass may act now.
     pub(crate) async fn require(&self) -> Result<(), Halt> {
         let mut checked = self.checked.lock().await;
@@ -76,9 +84,7 @@ impl<'a> Guard<'a> {
         let others = self
             .ports
             .change_state(|state| {
-                if let Right::Run(token) = &self.right {
-                    state.require_lock(&self.run, token)?;
-                }
+                self.require_right(state)?;
                 match state.hold_pass(self.site, &self.request, now, now + LEASE) {
                     Ok(()) => Ok(None),
                     Err(

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws::Invocation;
-use databricks::Writer;
+use databricks::{Error, Writer};
 use futures::{StreamExt, TryStreamExt, stream};
 use recovery::act::Lane;
 use recovery::fence::FenceStep;
@@ -28,6 +28,21 @@ const WRITE_EVERY: Duration = Duration::from_secs(2);
 const LARGEST_PAGE: usize = 200;
 /// How often a lane without work looks whether time is up.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// What the ledger says of a call that ended like this.
+pub(crate) fn status_of(error: Option<&Error>) -> EntryStatus {
+    match error {
+        None => EntryStatus::Acknowledged,
+        // What is gone is quiet.
+        Some(error) if error.is_not_found() => EntryStatus::Acknowledged,
+        Some(error) if is_silence(error) => EntryStatus::Unreachable {
+            error: error.to_string(),
+        },
+        Some(error) => EntryStatus::Failed {
+            error: error.to_string(),
+        },
+    }
+}
 
 /// The lanes of one pass.
 pub(crate) struct Lanes<'a> {
@@ -89,17 +104,7 @@ impl Lanes<'_> {
 
     async fn one(&self, step: FenceStep) -> Result<Entry, Halt> {
         let acting = carry_out(self.writer, &step.act, self.run);
-        let status = match self.guard.during(acting).await? {
-            Ok(()) => EntryStatus::Acknowledged,
-            // What is gone is quiet.
-            Err(error) if error.is_not_found() => EntryStatus::Acknowledged,
-            Err(error) if is_silence(&error) => EntryStatus::Unreachable {
-                error: error.to_string(),
-            },
-            Err(error) => EntryStatus::Failed {
-                error: error.to_string(),
-            },
-        };
+        let status = status_of(self.guard.during(acting).await?.as_ref().err());
         let entry = self.records.answered(&step, status);
         self.board.settle(&step);
         Ok(entry)

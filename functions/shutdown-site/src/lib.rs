@@ -1,7 +1,9 @@
 //! One pass of fencing within its deadline; level-triggered, so it needs no memory of how it was started: it reads the
 //! site, quiets what is live, and reads it again.
 
+mod accept;
 mod aws_fence;
+mod blind;
 mod board;
 mod guard;
 mod lanes;
@@ -16,8 +18,9 @@ use std::time::Duration;
 
 use aws::fences::Fences;
 use aws::{Failure, Invocation, Ports};
+use jiff::SignedDuration;
 use recovery::aws_fence::answer_with;
-use recovery::fence::{FenceAnswer, answer};
+use recovery::fence::{FenceAnswer, FenceDecision, decide};
 use recovery::plan::Plan;
 use recovery::run::{Mode, RehearsalAnswer, RunDocument, Stage};
 use recovery::site::{RunId, RunToken};
@@ -166,10 +169,12 @@ async fn in_run(
     .await?;
     let workspace =
         connect_to(ports, plan, site, url, Role::Operator, Purpose::Fence(call)).await?;
+    let began = run.entered_at(Stage::Fence, now);
+    let patience = patience(ports, plan, now.duration_since(began));
     let right = Right::Run(token.clone());
     let pass = Pass::begin(ports, plan, site, run_id.clone(), right, invocation).await?;
     let (worked, (), told) = tokio::join!(
-        pass.work(&door, &workspace, patience(plan)),
+        pass.work(&door, &workspace, patience),
         in_aws.hold_roles(),
         ports.announce_fences(&state)
     );
@@ -191,12 +196,29 @@ async fn in_run(
         }
     }
     let now = ports.now();
-    let began = run.entered_at(Stage::Fence, now);
-    let answer = answer(&fence, found.is_quiet(), run.mode, began, plan.fence, now);
     let patience_is_over = now.duration_since(began) >= plan.fence.give_up_after_seconds.signed();
-    let answer = answer_with(answer, held.buckets.values(), patience_is_over);
     let mut reason = format!("the {site} site: {}; {}", found.words(), held.words());
-    let mut answer = answer;
+    let (answer, gap) = match decide(&fence, found.is_quiet(), run.mode, began, plan.fence, now) {
+        FenceDecision::Continue => (FenceAnswer::Continue, None),
+        FenceDecision::Drain => (FenceAnswer::Drain, None),
+        FenceDecision::Proceed(gap) => (FenceAnswer::Proceed, gap),
+        FenceDecision::GiveUp => (FenceAnswer::FenceUnverified, None),
+        FenceDecision::NeedsAcceptance(gap) => {
+            let asking = accept::Asking {
+                ports,
+                plan,
+                run: &run,
+                fence: &fence,
+                gap,
+                found: &found,
+                held: &held,
+            };
+            let (answer, words) = asking.accepted_or_asked().await?;
+            reason = format!("{reason}; {words}");
+            (answer, Some(gap))
+        }
+    };
+    let mut answer = answer_with(answer, held.buckets.values(), patience_is_over);
     if answer == FenceAnswer::Proceed && run.mode == Mode::Switchover {
         match target::unfence(ports, &run, token, invocation).await? {
             target::Unfenced::Yes => {}
@@ -211,6 +233,9 @@ async fn in_run(
         }
     }
     if answer == FenceAnswer::Proceed {
+        ports
+            .change_state(|state| state.leave_as(site, run_id, token, gap))
+            .await?;
         ports.finish(run_id, token, Stage::Fence).await?;
     }
     Ok(Answer::Fenced { answer, reason })
@@ -254,7 +279,13 @@ fn warn_untold(told: Result<(), Failure>) {
     }
 }
 
+/// Once people are asked, a pass lasts no longer than this, so that their answer is soon looked at; long enough to go on fencing.
+const PASS_WHILE_ASKING: Duration = Duration::from_secs(20);
+
 /// How long one call of a run keeps at it before it tells the state machine how things stand.
-fn patience(plan: &Plan) -> Duration {
-    plan.fence.give_up_after_seconds.duration()
+fn patience(ports: &Ports, plan: &Plan, spent: SignedDuration) -> Duration {
+    let left = plan.fence.give_up_after_seconds.signed() - spent;
+    Duration::try_from(left)
+        .unwrap_or(Duration::ZERO)
+        .max(PASS_WHILE_ASKING.div_f64(ports.time_scale))
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use recovery::inventory::Subject;
 use recovery::plan::Plan;
 use recovery::site::{RunId, SiteLabel};
+use recovery::state::Fence;
 use serde::{Deserialize, Serialize};
 
 use crate::pass::Found;
@@ -44,11 +45,15 @@ pub(crate) async fn tell(
     site: SiteLabel,
     records: &Records<'_>,
     found: &Found,
-    newly_quiet: bool,
+    before: &Fence,
 ) -> Result<usize, Failure> {
+    let newly_quiet = found.is_quiet() && before.verified_at.is_none();
+    // A site that was quiet and now cannot be read: nobody knows any more, and credentials may be the reason.
+    let lost_sight = matches!(found, Found::NotQuiet(_) | Found::Refusing(_))
+        && (before.verified_at.is_some() || before.unreachable_since.is_some());
     let told: Option<Told> = ports.read(&keys::fence_news(run, site)).await?;
     let woken = records.woken_after(told.map(|t| t.through));
-    if woken.is_empty() && !newly_quiet {
+    if woken.is_empty() && !newly_quiet && !lost_sight {
         return Ok(0);
     }
     ports

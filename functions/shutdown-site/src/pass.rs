@@ -1,20 +1,22 @@
 //! The pass itself: read, act, read again. Reading goes on while it acts, so that what starts meanwhile is seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports};
-use databricks::Workspace;
+use databricks::{Contacts, Timeouts, Workspace, Writer};
 use futures::FutureExt;
+use recovery::approval::Override;
 use recovery::failure::FailureName;
 use recovery::fence::{FenceStep, steps, still_live};
 use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
 use recovery::site::{RunId, SiteLabel};
-use recovery::state::{Fence, QuietReading, Refusal};
-use sites::{Depth, failure_at, is_silence, read_inventory, read_unfenceable};
+use recovery::state::{Fence, QuietReading, Refusal, SiteCondition};
+use sites::{PartialReading, failure_at, is_our_own, read_parts, read_unfenceable};
 
+use crate::blind::Blind;
 use crate::board::Board;
 use crate::guard::{Guard, Halt, Right};
 use crate::lanes::Lanes;
@@ -31,20 +33,80 @@ const GRACE: Duration = Duration::from_secs(8);
 const ROUND: Duration = Duration::from_secs(20);
 /// And not before so many times as long as the last reading took: a large site is not read without end.
 const ACTS_TO_READINGS: u32 = 3;
+/// One request of a list is repeated for as long as so many calls may take.
+const CALLS_PER_LIST: u32 = 3;
+/// Objects that are named in a sentence.
+const MOST_NAMED: usize = 3;
 
 /// What a pass found at its end.
 #[derive(Clone, Debug)]
 pub(crate) enum Found {
     /// The last reading showed nothing live.
     Quiet(QuietReading),
-    /// Reached, but these were still live in the last reading.
-    Live(Vec<Subject>),
-    /// It answers, but not everything could be read, or time was up: nothing is known to be quiet.
-    Unread(String),
-    /// No answer at the door.
-    Unreachable(String),
+    /// It answers, and is not known to be quiet.
+    NotQuiet(Remains),
+    /// No attempt succeeded, and some were refused.
+    Refusing(String),
+    /// Nothing came back from it.
+    Silent(String),
     /// Others go on: this pass found nothing out.
     GaveWay(String),
+}
+
+/// What keeps a site that answers from being quiet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Remains {
+    /// Live in the last reading.
+    pub(crate) live: Vec<Subject>,
+    /// Kinds that could not be read whole, each with the reason.
+    pub(crate) unread: BTreeMap<String, String>,
+}
+
+impl Remains {
+    /// Nothing is known, for this reason.
+    fn unknown(kinds: &[Kind], why: &str) -> Self {
+        let unread = kinds.iter().map(|kind| kind.as_str().to_owned());
+        Self {
+            live: Vec::new(),
+            unread: unread.map(|kind| (kind, why.to_owned())).collect(),
+        }
+    }
+
+    fn describe(&self) -> String {
+        let mut parts = Vec::new();
+        if !self.live.is_empty() {
+            let names: Vec<String> = self
+                .live
+                .iter()
+                .take(MOST_NAMED)
+                .map(|s| format!("{} \"{}\"", s.kind, s.name))
+                .collect();
+            parts.push(format!(
+                "{} still live: {}",
+                self.live.len(),
+                names.join(", ")
+            ));
+        }
+        if let Some((_, why)) = self.unread.first_key_value() {
+            let kinds: Vec<&str> = self.unread.keys().map(String::as_str).collect();
+            parts.push(format!("could not be read: {} ({why})", kinds.join(", ")));
+        }
+        format!("answers; {}", parts.join("; "))
+    }
+
+    /// What people must accept to leave the site like this.
+    pub(crate) fn as_override(&self, site: SiteLabel) -> Override {
+        let mut live: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for subject in &self.live {
+            let ids = live.entry(subject.kind.clone()).or_default();
+            ids.insert(subject.id.clone());
+        }
+        Override::FenceIncomplete {
+            site,
+            unread: self.unread.keys().cloned().collect(),
+            live,
+        }
+    }
 }
 
 impl Found {
@@ -52,19 +114,23 @@ impl Found {
         matches!(self, Self::Quiet(_))
     }
 
+    /// What this says of the site; `None` if this pass found nothing out.
+    const fn condition(&self) -> Option<SiteCondition> {
+        match self {
+            Self::Quiet(reading) => Some(SiteCondition::Quiet(*reading)),
+            Self::NotQuiet(_) => Some(SiteCondition::Answering),
+            Self::Refusing(_) => Some(SiteCondition::Refusing),
+            Self::Silent(_) => Some(SiteCondition::Silent),
+            Self::GaveWay(_) => None,
+        }
+    }
+
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Quiet(_) => "nothing of the protected kinds is live, by its own word".to_owned(),
-            Self::Live(subjects) => {
-                let names: Vec<String> = subjects
-                    .iter()
-                    .take(3)
-                    .map(|s| format!("{} \"{}\"", s.kind, s.name))
-                    .collect();
-                format!("{} still live: {}", subjects.len(), names.join(", "))
-            }
-            Self::Unread(error) => format!("answers, but could not be read whole ({error})"),
-            Self::Unreachable(error) => format!("cannot be reached ({error})"),
+            Self::NotQuiet(remains) => remains.describe(),
+            Self::Refusing(error) => format!("answers nothing but refusals ({error})"),
+            Self::Silent(error) => format!("cannot be reached ({error})"),
             Self::GaveWay(why) => format!("this pass gave way: {why}"),
         }
     }
@@ -87,6 +153,18 @@ pub(crate) struct Pass<'a> {
     invocation: &'a Invocation,
     guard: Guard<'a>,
     pub(crate) records: Records<'a>,
+    blind: Blind<'a>,
+}
+
+/// That no attempt succeeded; `None` if one did, or none was made.
+fn gone(contacts: &Contacts) -> Option<Found> {
+    let error = contacts.last_failure.clone().unwrap_or_default();
+    match contacts {
+        Contacts { answered: 1.., .. } => None,
+        Contacts { refused: 1.., .. } => Some(Found::Refusing(error)),
+        Contacts { silent: 1.., .. } => Some(Found::Silent(error)),
+        Contacts { .. } => None,
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -106,6 +184,7 @@ impl<'a> Pass<'a> {
             site,
             guard: Guard::new(ports, site, run.clone(), right, request),
             records: Records::read(ports, run.clone(), site, request).await?,
+            blind: Blind::new(ports, plan, site, run.clone()),
             run,
             invocation,
         })
@@ -122,7 +201,10 @@ impl<'a> Pass<'a> {
         let working = self.until_quiet(door, workspace, patience);
         let found = tokio::time::timeout(self.invocation.left() + GRACE, working)
             .await
-            .unwrap_or_else(|_| Ok(Found::Unread("time was up".to_owned())));
+            .unwrap_or_else(|_| {
+                let remains = Remains::unknown(&self.plan.kinds, "time was up");
+                Ok(Found::NotQuiet(remains))
+            });
         let found = match found {
             Ok(found) => found,
             Err(Halt::GiveWay(why)) => Found::GaveWay(why),
@@ -135,7 +217,7 @@ impl<'a> Pass<'a> {
         Ok((found, fence))
     }
 
-    /// `door` asks once and never again: an unreachable site costs one time-out, not one for each list and repeat.
+    /// `door` asks once and never again: a site that is gone costs a few time-outs, not one for each list and repeat.
     async fn until_quiet(
         &self,
         door: &Workspace,
@@ -143,16 +225,9 @@ impl<'a> Pass<'a> {
         patience: Duration,
     ) -> Result<Found, Halt> {
         self.guard.require().await?;
-        if let Err(error) = door.me().boxed().await
-            && is_silence(&error)
-        {
-            return Ok(Found::Unreachable(error.to_string()));
-        }
-        // It has answered: from here on a silence is a list that cannot be read, not a site that is gone.
-        let writer = match workspace.verified().boxed().await {
+        let writer = match self.open_site(door, workspace).await? {
             Ok(writer) => writer,
-            Err(error) if is_silence(&error) => return Ok(Found::Unread(error.to_string())),
-            Err(error) => return Err(failure_at(self.site, &error).into()),
+            Err(gone) => return Ok(gone),
         };
         let board = Board::new();
         let lanes = Lanes {
@@ -164,7 +239,7 @@ impl<'a> Pass<'a> {
             board: &board,
         };
         let looking = async {
-            let end = self.look(workspace, &board, patience).await;
+            let end = self.look(door, workspace, &board, patience).await;
             board.close();
             end
         };
@@ -173,9 +248,46 @@ impl<'a> Pass<'a> {
         end
     }
 
-    /// Reads the site again and again, while the lanes do what it shows, until it is quiet, time is up, or it cannot be read.
+    /// The right to write, or that the site is gone. A site that does not let us sign in may still do what it is told, so the lists and the
+    /// most dangerous pauses are tried before it is called silent or refusing.
+    async fn open_site(
+        &self,
+        door: &Workspace,
+        workspace: &Workspace,
+    ) -> Result<Result<Writer, Found>, Halt> {
+        let signed_in = match door.me().boxed().await {
+            Ok(_) => workspace.verified().boxed().await,
+            Err(error) => Err(error),
+        };
+        match signed_in {
+            Ok(writer) => return Ok(Ok(writer)),
+            Err(error) if is_our_own(&error) => return Err(failure_at(self.site, &error).into()),
+            Err(_) => {}
+        }
+        let reading = read_parts(door, self.site, &self.plan.kinds, self.ports.now()).boxed_local();
+        let blind = self.blind.first_acts(door, &self.records, &self.run);
+        let trying = async { futures::join!(reading, blind.boxed_local()) };
+        let (_, acted) = self.guard.during(trying).await?;
+        acted?;
+        // Another workspace may answer at this address: then nothing more is written to it.
+        self.unverified(door)?;
+        let contacts = door.take_contacts().and(workspace.take_contacts());
+        match gone(&contacts) {
+            Some(found) => Ok(Err(found)),
+            None => Ok(Ok(self.unverified(workspace)?)),
+        }
+    }
+
+    fn unverified(&self, workspace: &Workspace) -> Result<Writer, Failure> {
+        workspace
+            .unverified()
+            .map_err(|error| failure_at(self.site, &error))
+    }
+
+    /// Reads the site again and again, while the lanes do what it shows, until it is quiet, time is up, or it is gone.
     async fn look(
         &self,
+        door: &Workspace,
         workspace: &Workspace,
         board: &Board,
         patience: Duration,
@@ -188,37 +300,61 @@ impl<'a> Pass<'a> {
             .filter(|kind| *kind == Kind::Job)
             .collect();
         let (mut kinds, mut unfenceable_told) = (jobs.as_slice(), false);
+        let mut whole_readings = 0_u32;
+        let quick = self.quick(workspace)?;
         loop {
             let is_whole = kinds.len() == self.plan.kinds.len();
             let reading_began = Instant::now();
-            let reading = self.read(workspace, kinds).boxed_local();
-            let reading = match self.guard.during(reading).await? {
-                Ok(inventory) => inventory,
-                Err(end) => return Ok(end),
-            };
+            let reading = read_parts(&quick, self.site, kinds, self.ports.now()).boxed_local();
+            let PartialReading { inventory, unread } = self.guard.during(reading).await?;
             let took = reading_began.elapsed();
             kinds = &self.plan.kinds;
+            if let Some(error) = unread.values().find(|error| is_our_own(error)) {
+                return Ok(Err(failure_at(self.site, error).into()));
+            }
+            self.unverified(workspace)?;
+            if is_whole
+                && let Some(found) = self.is_gone(door, workspace).await?
+            {
+                return Ok(Ok(found));
+            }
             let Seen {
                 reading,
                 live,
                 steps,
-            } = self.see(reading).await?;
-            if !live.is_empty() {
+            } = self.see(inventory).await?;
+            if !live.is_empty() || !unread.is_empty() {
                 self.retract_quiet().await?;
             }
-            self.records.verify(&reading, &live, is_whole).await?;
-            let is_quiet = is_whole && live.is_empty();
-            let is_over = self.invocation.is_over() || began.elapsed() >= patience;
+            self.records
+                .verify(&reading, &live, |kind| {
+                    (is_whole || matches!(kind, "job" | "run")) && !unread.contains_key(kind)
+                })
+                .await?;
+            let is_quiet = is_whole && live.is_empty() && unread.is_empty();
+            whole_readings += u32::from(is_whole);
+            // What people are shown is what is left after the acts of this pass, so the first whole reading is not its last.
+            let patience_is_over = began.elapsed() >= patience && whole_readings > 1;
+            let is_over = self.invocation.is_over() || patience_is_over;
             if is_whole && is_over && !is_quiet {
-                return Ok(Ok(Found::Live(live.into_iter().collect())));
+                return Ok(Ok(Found::NotQuiet(Remains {
+                    live: live.into_iter().collect(),
+                    unread: unread
+                        .into_iter()
+                        .map(|(kind, error)| (kind, error.to_string()))
+                        .collect(),
+                })));
             }
             let repeat_after = self.scaled(REPEAT_AFTER);
             let read_at = reading.read_at;
             let due = |step: &FenceStep| self.records.is_due(step, read_at, repeat_after);
-            board.replace(steps.into_iter().filter(due).collect());
+            let unseen: BTreeSet<&str> = unread.keys().map(String::as_str).collect();
+            let mut all = self.blind.due_steps(&unseen, &self.records, repeat_after).await;
+            all.extend(steps.into_iter().filter(due));
+            board.replace(all);
             drop(tokio::task::spawn_blocking(move || drop(reading)));
             if is_whole && !unfenceable_told {
-                let found = self.guard.during(read_unfenceable(workspace).boxed_local());
+                let found = self.guard.during(read_unfenceable(&quick).boxed_local());
                 self.records.not_fenced(found.await?).await?;
                 unfenceable_told = true;
             }
@@ -233,6 +369,30 @@ impl<'a> Pass<'a> {
                 self.guard.during(self.rest(board, wait)).await?;
             }
         }
+    }
+
+    /// No list may hold up the others for as long as a call of the fence may be repeated.
+    fn quick(&self, workspace: &Workspace) -> Result<Workspace, Failure> {
+        let timeouts = workspace.settings().timeouts;
+        let total = timeouts.total.min(timeouts.call * CALLS_PER_LIST);
+        workspace
+            .with_timeouts(Timeouts { total, ..timeouts })
+            .map_err(|error| failure_at(self.site, &error))
+    }
+
+    /// Whether nothing succeeded since this was asked last, and the site does not say who is signed in either.
+    async fn is_gone(
+        &self,
+        door: &Workspace,
+        workspace: &Workspace,
+    ) -> Result<Option<Found>, Halt> {
+        let contacts = workspace.take_contacts();
+        if gone(&contacts).is_none() {
+            return Ok(None);
+        }
+        let _before = door.take_contacts();
+        let _: Result<_, _> = self.guard.during(door.me().boxed()).await?;
+        Ok(gone(&contacts.and(door.take_contacts())))
     }
 
     /// What this reading says, worked out beside the lanes: of 12,000 jobs that takes long enough to leave the rate unused.
@@ -258,23 +418,6 @@ impl<'a> Pass<'a> {
         let _ = tokio::time::timeout(wait, done).await;
     }
 
-    /// Reads these kinds, or says how the pass ends.
-    async fn read(
-        &self,
-        workspace: &Workspace,
-        kinds: &[Kind],
-    ) -> Result<Inventory, Result<Found, Halt>> {
-        let reading =
-            read_inventory(workspace, self.site, kinds, Depth::Live, self.ports.now()).await;
-        reading.map_err(|error| {
-            if is_silence(&error) {
-                Ok(Found::Unread(error.to_string()))
-            } else {
-                Err(failure_at(self.site, &error).into())
-            }
-        })
-    }
-
     fn scaled(&self, time: Duration) -> Duration {
         time.div_f64(self.ports.time_scale)
     }
@@ -283,6 +426,7 @@ impl<'a> Pass<'a> {
     async fn retract_quiet(&self) -> Result<(), Failure> {
         self.ports
             .change_state(|state| {
+                self.guard.require_right(state)?;
                 if let Some(fence) = state.fences.get_mut(&self.site) {
                     fence.retract_quiet();
                 }
@@ -309,6 +453,7 @@ impl<'a> Pass<'a> {
         let now = self.ports.now();
         self.ports
             .change_state(|state| {
+                self.guard.require_right(state)?;
                 state.end_pass(self.site, &self.invocation.request_id);
                 let Some(fence) = state.fences.get_mut(&self.site) else {
                     return if matches!(found, Found::GaveWay(_)) {
@@ -317,17 +462,8 @@ impl<'a> Pass<'a> {
                         Err(Refusal::NoFence { site: self.site })
                     };
                 };
-                match found {
-                    Found::Quiet(reading) => fence.note_quiet(*reading),
-                    Found::Live(_) | Found::Unread(_) => {
-                        fence.retract_quiet();
-                        fence.unreachable_since = None;
-                    }
-                    Found::Unreachable(_) => {
-                        fence.retract_quiet();
-                        fence.unreachable_since.get_or_insert(now);
-                    }
-                    Found::GaveWay(_) => {}
+                if let Some(condition) = found.condition() {
+                    fence.note_condition(condition, now);
                 }
                 Ok(Some(fence.clone()))
             })

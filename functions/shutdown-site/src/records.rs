@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Ports};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use recovery::fence::FenceStep;
 use recovery::inventory::{Inventory, Subject};
 use recovery::ledger::{Entry, EntryStatus, Verified};
@@ -30,6 +30,8 @@ struct Known {
     open: BTreeMap<Subject, Open>,
     /// Since when each thing has been fenced anew: the newest time at which it was found live after it had been quiet.
     woken: BTreeMap<Subject, Timestamp>,
+    /// When the platform last accepted an act on each thing.
+    acknowledged: BTreeMap<Subject, Timestamp>,
     not_fenced: BTreeSet<Subject>,
 }
 
@@ -66,6 +68,9 @@ impl<'a> Records<'a> {
                     "NotFenced" => {
                         known.not_fenced.insert(subject);
                     }
+                    "Acknowledged" => {
+                        known.acknowledged.insert(subject, entry.at);
+                    }
                     "Attempted" => known.attempted(subject, entry.at, entry.attempts, None),
                     _ => {}
                 }
@@ -100,6 +105,30 @@ impl<'a> Records<'a> {
         })
     }
 
+    /// Whether a step on what cannot be read is to be done now: not while it is being done, nor soon after the platform accepted it.
+    pub(crate) fn is_due_unseen(
+        &self,
+        step: &FenceStep,
+        now: Timestamp,
+        again_after: SignedDuration,
+        repeat_after: Duration,
+    ) -> bool {
+        let Some(subject) = &step.subject else {
+            return false;
+        };
+        let known = self.known();
+        let is_accepted = known
+            .acknowledged
+            .get(subject)
+            .is_some_and(|at| now.duration_since(*at) < again_after);
+        let is_fresh = known
+            .open
+            .get(subject)
+            .and_then(|open| open.tried)
+            .is_some_and(|tried| tried.elapsed() < repeat_after);
+        !is_accepted && !is_fresh
+    }
+
     /// Notes that these are about to be tried, so that a killed function leaves a trace.
     pub(crate) async fn attempt(&self, steps: &[FenceStep]) -> Result<(), Failure> {
         let at = self.ports.now();
@@ -129,7 +158,11 @@ impl<'a> Records<'a> {
     pub(crate) fn answered(&self, step: &FenceStep, status: EntryStatus) -> Entry {
         let at = self.ports.now();
         let attempts = step.subject.as_ref().map_or(1, |subject| {
-            self.known().open.get_mut(subject).map_or(1, |open| {
+            let mut known = self.known();
+            if status == EntryStatus::Acknowledged {
+                known.acknowledged.insert(subject.clone(), at);
+            }
+            known.open.get_mut(subject).map_or(1, |open| {
                 open.settled_at = at;
                 open.tried = Some(Instant::now());
                 open.attempts
@@ -144,19 +177,18 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Notes what this reading shows as quiet and was acted upon before it.
+    /// Notes what this reading shows as quiet and was acted upon before it. A reading of a part proves nothing of the rest: `shows` says
+    /// which kinds were read whole.
     pub(crate) async fn verify(
         &self,
         inventory: &Inventory,
         live: &BTreeSet<Subject>,
-        is_whole: bool,
+        shows: impl Fn(&str) -> bool + Send,
     ) -> Result<(), Failure> {
-        // A reading of a part proves nothing of the rest.
-        let shows = |subject: &Subject| is_whole || matches!(subject.kind.as_str(), "job" | "run");
         let mut entries = Vec::new();
         self.known().open.retain(|subject, open| {
             let proof = Verified::by_reading(inventory, Some(open.attempted_at), |_| {
-                shows(subject) && !live.contains(subject)
+                shows(&subject.kind) && !live.contains(subject)
             });
             let Some(proof) = proof else { return true };
             entries.push(Entry {

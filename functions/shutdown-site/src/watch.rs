@@ -67,8 +67,7 @@ async fn one(
     let right = Right::StandingFence;
     let pass = Pass::begin(ports, plan, site, run.clone(), right, invocation).await?;
     let (found, _) = pass.work(&door, &workspace, PATIENCE).await?;
-    let newly_quiet = found.is_quiet() && before.verified_at.is_none();
-    let acted = news::tell(ports, plan, run, site, &pass.records, &found, newly_quiet).await?;
+    let acted = news::tell(ports, plan, run, site, &pass.records, &found, before).await?;
     Ok(Watched {
         site,
         found: found.words(),

@@ -76,6 +76,15 @@ pub fn is_silence(error: &Error) -> bool {
     error.is_unreachable() || matches!(error.cause(), Cause::Http5xx | Cause::DeadlineExceeded)
 }
 
+/// The error says something of us and not of the site: asking the site again is no use, and may do harm.
+#[must_use]
+pub fn is_our_own(error: &Error) -> bool {
+    matches!(
+        error.cause(),
+        Cause::WrongWorkspace | Cause::InvalidInput | Cause::Client | Cause::IdentityUnavailable
+    )
+}
+
 /// The platform understood and said no: asking again the same way gives the same answer.
 #[must_use]
 pub fn is_refusal(error: &Error) -> bool {

@@ -11,7 +11,7 @@ mod rates;
 mod read;
 mod redact;
 
-pub use act::{carry_out, is_refusal, is_silence, rerun_token};
+pub use act::{carry_out, is_our_own, is_refusal, is_silence, rerun_token};
 pub use connect::{
     ACTIVATION_CALL, Purpose, Role, connect, connect_to, frozen_url, secret_expires_on,
     workspace_url,
@@ -22,5 +22,7 @@ pub use offered::{read_names, read_offered};
 pub use permissions::{read_permissions, read_permissions_of};
 pub use pointers::{Pointers, assert_pointers};
 pub use rates::documented_rates;
-pub use read::{Depth, read_inventory, read_record, read_unfenceable};
+pub use read::{
+    Depth, PartialReading, read_inventory, read_parts, read_record, read_unfenceable,
+};
 pub use redact::{REDACTED, redact};

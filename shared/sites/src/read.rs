@@ -64,6 +64,101 @@ pub async fn read_record(
     read(workspace, site, kinds, Detail::Record(known), now).await
 }
 
+/// A reading of a site of which some calls may fail.
+pub struct PartialReading {
+    /// What could be read.
+    pub inventory: Inventory,
+    /// Why a kind, or `run`, could not be read, or not all of it. Of such a kind the reading proves nothing.
+    pub unread: BTreeMap<String, Error>,
+}
+
+/// The name under which a reading that lacks the active runs says so.
+const RUNS: &str = "run";
+
+/// As [`read_inventory`] with [`Depth::Live`], of a site that may be half dead: what one call does not tell does not keep the others from
+/// being read.
+pub async fn read_parts(
+    workspace: &Workspace,
+    site: SiteLabel,
+    kinds: &[Kind],
+    now: Timestamp,
+) -> PartialReading {
+    let lists = kinds
+        .iter()
+        .map(|kind| read_part(workspace, *kind).boxed());
+    let runs = async {
+        if kinds.contains(&Kind::Job) {
+            runs(workspace).await
+        } else {
+            Ok(vec![])
+        }
+    };
+    let (lists, runs) = async { futures::join!(futures::future::join_all(lists), runs) }
+        .boxed()
+        .await;
+    let (mut resources, mut unread) = (Vec::new(), BTreeMap::new());
+    for (kind, (read, failed)) in kinds.iter().zip(lists) {
+        resources.extend(read);
+        unread.extend(failed.map(|error| (kind.as_str().to_owned(), error)));
+    }
+    let runs = runs.unwrap_or_else(|error| {
+        unread.insert(RUNS.to_owned(), error);
+        vec![]
+    });
+    PartialReading {
+        inventory: in_order(site, resources, runs, now),
+        unread,
+    }
+}
+
+/// All of a kind that could be read, and the first error.
+async fn read_part(workspace: &Workspace, kind: Kind) -> (Vec<Resource>, Option<Error>) {
+    let listed = match list(workspace, kind.list(), &[]).await {
+        Ok(listed) => listed,
+        Err(error) => return (vec![], Some(error)),
+    };
+    let detail = Detail::Of(Depth::Live);
+    let known = Known::of(kind, detail);
+    let objects: Vec<Result<Option<Object>, Error>> = stream::iter(listed)
+        .map(|raw| whole(workspace, kind, detail, &known, raw))
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let (mut read, mut failed) = (Vec::new(), None);
+    for object in objects {
+        match object {
+            Ok(object) => read.extend(object),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    (protected(kind, read), failed)
+}
+
+fn protected(kind: Kind, objects: Vec<Object>) -> Vec<Resource> {
+    objects
+        .into_iter()
+        .filter(|raw| kind.is_protected(raw))
+        .filter_map(|raw| Resource::new(kind, raw))
+        .collect()
+}
+
+/// Answers arrive in any order; the same site must read the same twice.
+fn in_order(
+    site: SiteLabel,
+    mut resources: Vec<Resource>,
+    runs: Vec<ActiveRun>,
+    read_at: Timestamp,
+) -> Inventory {
+    resources.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+    resources.dedup_by(|a, b| (a.kind, &a.id) == (b.kind, &b.id));
+    Inventory {
+        site,
+        read_at,
+        resources,
+        runs,
+    }
+}
+
 async fn read(
     workspace: &Workspace,
     site: SiteLabel,
@@ -85,16 +180,8 @@ async fn read(
     let (lists, runs) = async { futures::try_join!(futures::future::try_join_all(lists), runs) }
         .boxed()
         .await?;
-    let mut resources: Vec<Resource> = lists.into_iter().flatten().collect();
-    // Answers arrive in any order; the same site must read the same twice.
-    resources.sort_by(|a, b| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
-    resources.dedup_by(|a, b| (a.kind, &a.id) == (b.kind, &b.id));
-    Ok(Inventory {
-        site,
-        read_at: now,
-        resources,
-        runs,
-    })
+    let resources = lists.into_iter().flatten().collect();
+    Ok(in_order(site, resources, runs, now))
 }
 
 async fn read_kind(
@@ -114,11 +201,7 @@ async fn read_kind(
         .try_filter_map(|object| async move { Ok(object) })
         .try_collect()
         .await?;
-    Ok(objects
-        .into_iter()
-        .filter(|raw| kind.is_protected(raw))
-        .filter_map(|raw| Resource::new(kind, raw))
-        .collect())
+    Ok(protected(kind, objects))
 }
 
 /// Objects of an earlier record, by id.

@@ -127,6 +127,8 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
         fence: FencePolicy {
             poll_seconds: Seconds(1),
             proceed_when_unreachable_for_seconds: Seconds(4),
+            proceed_when_refusing_for_seconds: Seconds(6),
+            approvals_when_half_dead: 1,
             give_up_after_seconds: Seconds(match scenario {
                 Scenario::SwitchoverUnverified | Scenario::ResumedEverywhere => 8,
                 _ => 60,

@@ -6,6 +6,7 @@
     reason = "in a test each of these is a failure of the test"
 )]
 
+mod dying;
 mod estate;
 mod holding;
 mod planned;
