@@ -3,6 +3,7 @@
 
 mod act;
 mod effort;
+mod leave;
 mod phase;
 mod promotion;
 mod reset;

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use recovery::act::Act;
 use recovery::activation::{Aim, Phase, PhaseWork, work};
 use recovery::failure::FailureName;
-use recovery::inventory::Inventory;
+use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
 use recovery::run::{RunDocument, Stage};
@@ -17,10 +17,14 @@ use sites::{Depth, Purpose, Role, connect_to, failure_at, frozen_url, read_inven
 
 use crate::act;
 use crate::effort::{Effort, Right};
+use crate::leave::{self, Leave};
 use crate::{Answer, LOOK_AGAIN, Progress};
 
 /// One call keeps at it no longer than this, so that the state machine sees progress.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// When the plan's time for the phase is over, a call lasts no longer than this.
+const CALL_WHILE_ASKING: Duration = Duration::from_secs(20);
 
 /// Which phase of which run.
 #[derive(Clone, Copy)]
@@ -81,6 +85,8 @@ pub(crate) async fn one(
         plan,
         phase: event.phase,
         run: &run,
+        unfinished: Vec::new(),
+        is_stuck: false,
     };
     // Boxed: nested this deep, the future of the whole function would exceed what the compiler lays out.
     let work = activation
@@ -91,7 +97,22 @@ pub(crate) async fn one(
         .await
         .unwrap_or(Ok(Answer::UNKNOWN))?;
     let now = ports.now();
+    let Activation {
+        unfinished,
+        is_stuck,
+        ..
+    } = activation;
     if answer.answer == Progress::Continue
+        && leave::may_leave(&run, event.phase)
+        && !unfinished.is_empty()
+        && (is_stuck || is_late(plan, &run, stage, now))
+    {
+        match leave::left_or_asked(ports, plan, &run, &unfinished).await? {
+            Leave::Behind => answer.answer = Progress::Done,
+            Leave::Waits => {}
+            Leave::Refused(why) => return Err(incomplete(&run, stage, &answer, &why)),
+        }
+    } else if answer.answer == Progress::Continue
         && let Err(late) = give_up_if_late(plan, &run, stage, &answer, now)
     {
         // Before the commit there is a way back. After it one object that does not come up must not keep the others, and
@@ -114,18 +135,28 @@ fn give_up_if_late(
     answer: &Answer,
     now: jiff::Timestamp,
 ) -> Result<(), Failure> {
-    if now.duration_since(run.entered_at(stage, now))
-        < plan.activation.give_up_after_seconds.signed()
-    {
+    if !is_late(plan, run, stage, now) {
         return Ok(());
     }
-    Err(Failure::new(
+    let why = format!(
+        "not done after {} s",
+        plan.activation.give_up_after_seconds.0
+    );
+    Err(incomplete(run, stage, answer, &why))
+}
+
+fn is_late(plan: &Plan, run: &RunDocument, stage: Stage, now: jiff::Timestamp) -> bool {
+    now.duration_since(run.entered_at(stage, now)) >= plan.activation.give_up_after_seconds.signed()
+}
+
+fn incomplete(run: &RunDocument, stage: Stage, answer: &Answer, why: &str) -> Failure {
+    Failure::new(
         FailureName::ActivationIncomplete,
         format!(
-            "{stage:?} at the {} site is not done after {} s: {} objects are not as in the baseline; the ledger names them",
-            run.target, plan.activation.give_up_after_seconds.0, answer.remaining
+            "{stage:?} at the {} site: {why}: {} objects are not as in the baseline; the ledger names them",
+            run.target, answer.remaining
         ),
-    ))
+    )
 }
 
 struct Activation<'a> {
@@ -133,6 +164,10 @@ struct Activation<'a> {
     plan: &'a Plan,
     phase: Phase,
     run: &'a RunDocument,
+    /// What is not as the record says, by the last reading.
+    unfinished: Vec<Subject>,
+    /// All that is left was refused for good.
+    is_stuck: bool,
 }
 
 impl Activation<'_> {
@@ -163,9 +198,10 @@ impl Activation<'_> {
             self.effort.verify(&target, &work).await?;
             let open = self.effort.open(&work);
             let remaining = work.steps.len() + work.waiting.len();
+            self.unfinished = work.unfinished();
+            self.is_stuck = open == 0 && remaining > 0;
             let is_done = open == 0 && (self.run.committed_at.is_some() || remaining == 0);
-            let over = self.effort.invocation.is_over()
-                || began.elapsed() >= PATIENCE.min(self.patience());
+            let over = self.effort.invocation.is_over() || began.elapsed() >= self.call_limit();
             if is_done || open == 0 || over {
                 return Ok(Answer {
                     answer: if is_done {
@@ -192,6 +228,16 @@ impl Activation<'_> {
             now.duration_since(entered).unsigned_abs(),
             self.patience(),
         )
+    }
+
+    /// How long this call keeps at it: not beyond the plan's time for the phase, and then only shortly, so that people's answer is soon
+    /// looked at.
+    fn call_limit(&self) -> Duration {
+        let now = self.effort.ports.now();
+        let spent = now.duration_since(self.run.entered_at(stage_of(self.phase), now));
+        let left = self.patience().saturating_sub(spent.unsigned_abs());
+        let asking = CALL_WHILE_ASKING.div_f64(self.effort.ports.time_scale);
+        left.max(asking).min(PATIENCE)
     }
 
     fn patience(&self) -> Duration {

@@ -15,6 +15,7 @@ use aws::store::{MemoryStore, Store};
 use aws::{Failure, Invocation, Ports};
 use futures::FutureExt;
 use jiff::{SignedDuration, Timestamp};
+use recovery::activation::Phase;
 use recovery::baseline::{BASELINE_FORMAT, Baseline};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
@@ -317,10 +318,23 @@ impl Site {
     /// # Errors
     /// What the store said.
     pub async fn begin(&self, mode: Mode, record: &ContentDigest) -> Result<(), Trouble> {
+        self.begin_from(SITE, mode, record).await
+    }
+
+    /// The same, of a run that leaves this site or the other one.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn begin_from(
+        &self,
+        from: SiteLabel,
+        mode: Mode,
+        record: &ContentDigest,
+    ) -> Result<(), Trouble> {
         let now = self.ports.now();
         let run = json!({
             "format_version": 1, "run": RUN, "plan": self.plan.name, "mode": mode, "attempt": 1, "token": EXECUTION,
-            "epoch": 0, "from": SITE, "target": SITE.other(), "begun_at": now,
+            "epoch": 0, "from": from, "target": from.other(), "begun_at": now,
             "evidence": {
                 "verdict": null, "actionable": true, "failing_since": null, "signals": [], "replication": null,
                 "workspace_urls": {SITE.to_string(): self.url(), SITE.other().to_string(): "https://other.cloud.databricks.com"},
@@ -335,6 +349,19 @@ impl Site {
             .change_state(|state| state.take_lock(&run, &token, mode, now))
             .await?;
         Ok(())
+    }
+
+    /// One call of a phase of the run, at this site as its target.
+    ///
+    /// # Errors
+    /// What the function says.
+    pub async fn activate_in_run(&self, phase: Phase) -> Result<Reply, Failure> {
+        let (run, token) = (RunId::new(RUN), RunToken::new(EXECUTION));
+        let event = activate_site::Event::Run { run, token, phase };
+        let invocation = self.invocation();
+        activate_site::handle(event, &self.ports, &invocation)
+            .boxed_local()
+            .await
     }
 
     /// One pass of the run over its fence.

@@ -9,6 +9,7 @@
 mod dying;
 mod estate;
 mod holding;
+mod left_behind;
 mod planned;
 mod round_trip;
 mod sweep;
