@@ -44,7 +44,7 @@ pub fn may_approve(known: Automatic<'_>, now: Timestamp) -> Result<String, Vec<S
             against.push(what);
         }
     };
-    let Some(automatic) = asked.plan.automatic_failover else {
+    let Some(automatic) = &asked.plan.automatic_failover else {
         return Err(vec!["the plan has no automatic failover".to_owned()]);
     };
     found(
@@ -66,6 +66,16 @@ pub fn may_approve(known: Automatic<'_>, now: Timestamp) -> Result<String, Vec<S
             judged.verdict
         ),
     );
+    found(
+        judged.actionable && !automatic.verdicts.contains(&judged.verdict),
+        format!(
+            "the verdict is {}, which the plan leaves to a person",
+            judged.verdict
+        ),
+    );
+    for setting in asked.plan.unsafe_settings() {
+        found(true, setting);
+    }
     let name_lost =
         judged.rests_on_name_lost || incident.is_some_and(|incident| incident.rests_on_name_lost);
     found(
@@ -116,6 +126,8 @@ pub fn may_approve(known: Automatic<'_>, now: Timestamp) -> Result<String, Vec<S
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
@@ -164,7 +176,10 @@ mod tests {
             let mut plan = Plan::parse(example.as_bytes()).unwrap();
             plan.automatic_failover = Some(AutomaticFailover {
                 grace_seconds: Seconds(600),
+                verdicts: BTreeSet::from([Verdict::RegionDown]),
             });
+            let second = crate::site::Region::new("eu-west-1");
+            plan.detection.vantages.push(second);
             let down = judged(Verdict::RegionDown);
             let run = serde_json::from_value(json!({
                 "format_version": 1, "run": "incident-0-0", "plan": "lakehouse", "mode": "failover", "attempt": 1, "token": "t",
@@ -214,7 +229,7 @@ mod tests {
     fn the_plan_approves_only_when_nothing_speaks_against_it() {
         assert_eq!(World::new().against(), Vec::<String>::new());
         type Worse = fn(&mut World);
-        let table: [(&str, Worse); 11] = [
+        let table: [(&str, Worse); 14] = [
             ("no automatic failover", |w| {
                 w.plan.automatic_failover = None
             }),
@@ -223,6 +238,13 @@ mod tests {
             ("calls for no failover", |w| {
                 w.judged = judged(Verdict::Degraded)
             }),
+            ("leaves to a person", |w| {
+                w.judged = judged(Verdict::ControlPlaneDown)
+            }),
+            ("confirmations 3 or more", |w| {
+                w.plan.detection.policy.confirmations = 2
+            }),
+            ("two vantages", |w| w.plan.detection.vantages.truncate(1)),
             ("name that is lost", |w| w.judged.rests_on_name_lost = true),
             ("not before 1970-01-01T00:10:00Z", |w| w.now = at(599)),
             ("when the failure began", |w| w.judged.since = None),

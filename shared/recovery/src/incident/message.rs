@@ -47,11 +47,17 @@ pub fn opened(plan: &Plan, incident: &Incident, blocks: &[Block]) -> Message {
 }
 
 fn automatic(plan: &Plan, incident: &Incident) -> String {
-    let Some(automatic) = plan.automatic_failover else {
+    let Some(automatic) = &plan.automatic_failover else {
         return String::new();
     };
     if incident.rests_on_name_lost {
         return "The plan does not approve this by itself: the verdict rests on a name that is lost.\n".to_owned();
+    }
+    if !automatic.verdicts.contains(&incident.verdict) {
+        return format!(
+            "The plan does not approve this by itself: it leaves {} to a person.\n",
+            incident.verdict
+        );
     }
     let at = incident.since + automatic.grace_seconds.signed();
     format!(
@@ -232,6 +238,7 @@ mod tests {
         assert!(!text.contains("A run is started"), "{text}");
         plan.automatic_failover = Some(crate::plan::AutomaticFailover {
             grace_seconds: crate::plan::Seconds(600),
+            verdicts: [crate::verdict::Verdict::RegionDown].into(),
         });
         let (_, text) = opened(&plan, &incident, &[]);
         assert!(

@@ -1,10 +1,13 @@
 //! What follows from an actionable verdict: whom the vendor's support hears from, and whether the plan may decide by itself.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::check::Problems;
 use super::{Plan, Seconds};
+use crate::verdict::Verdict;
 
 /// Longest contact, characters.
 const LONGEST_TEXT: usize = 200;
@@ -25,14 +28,50 @@ pub struct Support {
 /// Automatic failover: if nobody has decided when its own grace is over, the plan approves by itself. It never does if the
 /// recovery point is worse than an objective or unknown, if the verdict rests on a lost name, if the target is not `Healthy`,
 /// during a hold, or where a person would have to take something upon himself. Until then anybody may decline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AutomaticFailover {
     /// The failure must have lasted this long. More than `detection.policy.grace_seconds`.
     pub grace_seconds: Seconds,
+    /// The verdicts that the plan may approve. Left out: `RegionDown` and `ControlPlaneDown`. A failover for one broken warehouse is
+    /// not worth it, and a person may still start one.
+    #[serde(default = "verdicts_by_default")]
+    pub verdicts: BTreeSet<Verdict>,
 }
 
+fn verdicts_by_default() -> BTreeSet<Verdict> {
+    BTreeSet::from([Verdict::RegionDown, Verdict::ControlPlaneDown])
+}
+
+/// Fewer failed probes in a row than this are noise too often to move a workspace without a person.
+const LEAST_CONFIRMATIONS_OF_AUTOMATIC: u32 = 3;
+
 impl Plan {
+    /// What no plan can mean, although earlier versions accepted it. `plan-check` refuses it; a function that meets it goes on and
+    /// treats the setting as off, since a plan that is not read at all protects nobody.
+    #[must_use]
+    pub fn unsafe_settings(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let policy = &self.detection.policy;
+        if let Some(automatic) = &self.automatic_failover {
+            if policy.confirmations < LEAST_CONFIRMATIONS_OF_AUTOMATIC {
+                found.push(format!(
+                    "automatic_failover: needs detection.policy.confirmations {LEAST_CONFIRMATIONS_OF_AUTOMATIC} or more, and it is {}",
+                    policy.confirmations
+                ));
+            }
+            if self.detection.vantages.len() < 2 {
+                found.push("automatic_failover: needs two vantages or more".to_owned());
+            }
+            for verdict in automatic.verdicts.iter().filter(|v| !v.is_actionable()) {
+                found.push(format!(
+                    "automatic_failover.verdicts: {verdict} calls for no failover"
+                ));
+            }
+        }
+        found
+    }
+
     pub(super) fn check_decision(&self, found: &mut Problems) {
         if let Some(support) = &self.support {
             if !(1..=MOST_CONTACTS).contains(&support.contacts.len()) {
@@ -59,7 +98,7 @@ impl Plan {
             }
         }
         let policy = &self.detection.policy;
-        if let Some(automatic) = self.automatic_failover {
+        if let Some(automatic) = &self.automatic_failover {
             if automatic.grace_seconds.0 <= policy.grace_seconds {
                 found.add(
                     "automatic_failover.grace_seconds",
