@@ -238,7 +238,7 @@ mod tests {
         assert!(!text.contains("A run is started"), "{text}");
         plan.automatic_failover = Some(crate::plan::AutomaticFailover {
             grace_seconds: crate::plan::Seconds(600),
-            verdicts: [crate::verdict::Verdict::RegionDown].into(),
+            verdicts: [crate::verdict::Verdict::ControlPlaneDown].into(),
         });
         let (_, text) = opened(&plan, &incident, &[]);
         assert!(
