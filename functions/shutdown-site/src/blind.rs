@@ -48,7 +48,8 @@ impl<'a> Blind<'a> {
         let read = async {
             let run = self.ports.run(&self.run).await?;
             let urls = &run.evidence.workspace_urls;
-            if run.baseline().site != self.site || urls.get(&self.site) == urls.get(&self.site.other())
+            if run.baseline().site != self.site
+                || urls.get(&self.site) == urls.get(&self.site.other())
             {
                 return Ok(None);
             }

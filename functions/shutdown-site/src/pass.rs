@@ -313,9 +313,7 @@ impl<'a> Pass<'a> {
                 return Ok(Err(failure_at(self.site, error).into()));
             }
             self.unverified(workspace)?;
-            if is_whole
-                && let Some(found) = self.is_gone(door, workspace).await?
-            {
+            if is_whole && let Some(found) = self.is_gone(door, workspace).await? {
                 return Ok(Ok(found));
             }
             let Seen {
@@ -349,7 +347,10 @@ impl<'a> Pass<'a> {
             let read_at = reading.read_at;
             let due = |step: &FenceStep| self.records.is_due(step, read_at, repeat_after);
             let unseen: BTreeSet<&str> = unread.keys().map(String::as_str).collect();
-            let mut all = self.blind.due_steps(&unseen, &self.records, repeat_after).await;
+            let mut all = self
+                .blind
+                .due_steps(&unseen, &self.records, repeat_after)
+                .await;
             all.extend(steps.into_iter().filter(due));
             board.replace(all);
             drop(tokio::task::spawn_blocking(move || drop(reading)));

@@ -43,9 +43,9 @@ impl Ports {
             Step::Open { request, void } => self.open(asked, *request, void, stored_request).await,
             Step::Tell(telling, request) => self.send(asked, *request, telling).await,
             Step::Answer(answer) => {
-                let request = stored
-                    .clone()
-                    .ok_or_else(|| Failure::internal("an answer to a request that is not stored"))?;
+                let request = stored.clone().ok_or_else(|| {
+                    Failure::internal("an answer to a request that is not stored")
+                })?;
                 Ok(DecisionPoll {
                     answer,
                     reason: describe(answer, &request, decided),

@@ -371,7 +371,10 @@ mod tests {
             }),
             now(),
         );
-        assert_eq!((fence.unreachable_since, fence.refusing_since), (None, None));
+        assert_eq!(
+            (fence.unreachable_since, fence.refusing_since),
+            (None, None)
+        );
         let decided = decide(&fence, true, Mode::Failover, now(), policy(), after(1));
         assert_eq!(decided, Proceed(None));
     }
@@ -381,10 +384,34 @@ mod tests {
         for (drains, condition, quiet, when, expected) in [
             (true, None, true, 1, FenceDecision::Drain),
             (false, None, true, 1, FenceDecision::Proceed(None)),
-            (true, Some(SiteCondition::Silent), false, 599, FenceDecision::Continue),
-            (true, Some(SiteCondition::Silent), false, 600, FenceDecision::GiveUp),
-            (true, Some(SiteCondition::Refusing), false, 600, FenceDecision::GiveUp),
-            (true, Some(SiteCondition::Answering), false, 600, FenceDecision::GiveUp),
+            (
+                true,
+                Some(SiteCondition::Silent),
+                false,
+                599,
+                FenceDecision::Continue,
+            ),
+            (
+                true,
+                Some(SiteCondition::Silent),
+                false,
+                600,
+                FenceDecision::GiveUp,
+            ),
+            (
+                true,
+                Some(SiteCondition::Refusing),
+                false,
+                600,
+                FenceDecision::GiveUp,
+            ),
+            (
+                true,
+                Some(SiteCondition::Answering),
+                false,
+                600,
+                FenceDecision::GiveUp,
+            ),
         ] {
             let mut fence = Fence {
                 drains,

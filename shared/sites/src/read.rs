@@ -83,9 +83,7 @@ pub async fn read_parts(
     kinds: &[Kind],
     now: Timestamp,
 ) -> PartialReading {
-    let lists = kinds
-        .iter()
-        .map(|kind| read_part(workspace, *kind).boxed());
+    let lists = kinds.iter().map(|kind| read_part(workspace, *kind).boxed());
     let runs = async {
         if kinds.contains(&Kind::Job) {
             runs(workspace).await

@@ -186,6 +186,7 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
         cool_down_seconds: Seconds(600),
         support: None,
         automatic_failover: None,
+        drill_timing: true,
     }
 }
 

@@ -305,7 +305,8 @@ fn may(request: &Request, wish: &Wish) -> Result<(), String> {
             request.required_approvals
         ));
     }
-    let is_named = |one: &&Override| request.overrides.contains(one) || request.offers.contains(one);
+    let is_named =
+        |one: &&Override| request.overrides.contains(one) || request.offers.contains(one);
     if let Some(other) = wish.accepted.iter().find(|one| !is_named(one)) {
         return Err(format!("the request does not ask for this: {other}"));
     }

@@ -73,8 +73,8 @@ pub fn may_approve(known: Automatic<'_>, now: Timestamp) -> Result<String, Vec<S
             judged.verdict
         ),
     );
-    for setting in asked.plan.unsafe_settings() {
-        found(true, setting);
+    for setting in asked.plan.unsafe_automatic() {
+        found(true, setting.to_string());
     }
     let name_lost =
         judged.rests_on_name_lost || incident.is_some_and(|incident| incident.rests_on_name_lost);

@@ -43,35 +43,7 @@ fn verdicts_by_default() -> BTreeSet<Verdict> {
     BTreeSet::from([Verdict::RegionDown, Verdict::ControlPlaneDown])
 }
 
-/// Fewer failed probes in a row than this are noise too often to move a workspace without a person.
-const LEAST_CONFIRMATIONS_OF_AUTOMATIC: u32 = 3;
-
 impl Plan {
-    /// What no plan can mean, although earlier versions accepted it. `plan-check` refuses it; a function that meets it goes on and
-    /// treats the setting as off, since a plan that is not read at all protects nobody.
-    #[must_use]
-    pub fn unsafe_settings(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let policy = &self.detection.policy;
-        if let Some(automatic) = &self.automatic_failover {
-            if policy.confirmations < LEAST_CONFIRMATIONS_OF_AUTOMATIC {
-                found.push(format!(
-                    "automatic_failover: needs detection.policy.confirmations {LEAST_CONFIRMATIONS_OF_AUTOMATIC} or more, and it is {}",
-                    policy.confirmations
-                ));
-            }
-            if self.detection.vantages.len() < 2 {
-                found.push("automatic_failover: needs two vantages or more".to_owned());
-            }
-            for verdict in automatic.verdicts.iter().filter(|v| !v.is_actionable()) {
-                found.push(format!(
-                    "automatic_failover.verdicts: {verdict} calls for no failover"
-                ));
-            }
-        }
-        found
-    }
-
     pub(super) fn check_decision(&self, found: &mut Problems) {
         if let Some(support) = &self.support {
             if !(1..=MOST_CONTACTS).contains(&support.contacts.len()) {

@@ -17,6 +17,7 @@ mod probes_check;
 mod readiness;
 mod readiness_check;
 mod units;
+mod unsafe_settings;
 mod validation;
 
 use schemars::JsonSchema;
@@ -39,6 +40,7 @@ pub use self::probes::{
 };
 pub use self::readiness::{Accepted, IgnoredField, Mapping, ReadinessPolicy, Twin};
 pub use self::units::{Percent, Seconds};
+pub use self::unsafe_settings::{LEAST_PROCEED, UnsafeSetting};
 pub use self::validation::{CanaryJob, PermissionCheck, StatementCheck, ValidationPolicy};
 use crate::kind::Kind;
 use crate::site::{PlanName, Region, SiteLabel, WorkspaceId};
@@ -110,6 +112,9 @@ pub struct Plan {
     /// Whether the plan may approve a failover by itself. Left out: a person decides.
     #[serde(default)]
     pub automatic_failover: Option<AutomaticFailover>,
+    /// For the local drill, which cannot wait: the shortest waits that a plan may name do not hold. `plan-check` refuses it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drill_timing: bool,
 }
 
 /// The two sites of the pair.

@@ -128,7 +128,11 @@ async fn a_half_dead_site_is_left_when_two_people_accept_exactly_what_is_shown()
     // Beyond what was accepted: another list fails by now.
     fails(&site, Some("GET"), "/api/2.0/sql/warehouses").await;
     let (answer, reason) = pass(&site).await;
-    assert_eq!(answer, FenceAnswer::Continue, "not what was shown: {reason}");
+    assert_eq!(
+        answer,
+        FenceAnswer::Continue,
+        "not what was shown: {reason}"
+    );
     site.no_more_faults().await.unwrap();
     fails(&site, Some("GET"), ALERTS).await;
     let newer = question(&site).await.unwrap();
