@@ -7,6 +7,7 @@ mod incident;
 mod observe;
 mod outcome;
 mod paging;
+mod plan_news;
 mod probes;
 mod watch;
 
@@ -140,10 +141,11 @@ async fn decide(
             paging::follow(ports, plan, active.other(), false, &standby).await?,
         ])
     };
-    let (followed, pages, pointer_problems) = futures::join!(
+    let (followed, pages, pointer_problems, ()) = futures::join!(
         incident::follow(&known, executions),
         pages,
         pointers(ports, plan, state),
+        plan_news::notify_of_unsafe_settings(ports, plan),
     );
     let followed = followed?;
     Ok(Answer {

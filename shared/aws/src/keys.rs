@@ -25,6 +25,8 @@ pub const INCIDENT: &str = "incidents/current.json";
 pub const AWS_HEALTH: &str = "provider/aws-health.json";
 /// What people were paged for.
 pub const PAGING: &str = "incidents/paging.json";
+/// Settings of the plan that cannot be meant, as people were notified of them.
+pub const UNSAFE_SETTINGS: &str = "incidents/unsafe-settings.json";
 /// The newest scheduled readiness.
 pub const READINESS: &str = "readiness/status.json";
 

@@ -21,7 +21,7 @@ pub struct DecisionPoll {
     pub reason: String,
     /// The request that people decide on.
     pub request: Request,
-    /// Whether it was sent: before that nobody knows of it.
+    /// Whether it was sent by an earlier call: before that nobody has had time to read it.
     pub was_sent: bool,
 }
 
@@ -127,7 +127,7 @@ impl Ports {
         Ok(DecisionPoll {
             answer: ApprovalAnswer::Pending,
             reason,
-            was_sent: telling != Telling::Ask || sent.is_ok(),
+            was_sent: telling != Telling::Ask,
             request,
         })
     }

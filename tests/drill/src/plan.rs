@@ -187,6 +187,7 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
         support: None,
         automatic_failover: None,
         drill_timing: true,
+        unsafe_at_load: Vec::new(),
     }
 }
 

@@ -115,6 +115,9 @@ pub struct Plan {
     /// For the local drill, which cannot wait: the shortest waits that a plan may name do not hold. `plan-check` refuses it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drill_timing: bool,
+    /// What a function found in the stored plan and treats as off; see [`Plan::with_safe_waits`].
+    #[serde(skip)]
+    pub unsafe_at_load: Vec<UnsafeSetting>,
 }
 
 /// The two sites of the pair.

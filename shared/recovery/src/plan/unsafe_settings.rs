@@ -116,6 +116,12 @@ impl Plan {
     /// judged where the plan approves.
     #[must_use]
     pub fn with_safe_waits(mut self) -> Self {
+        // The local drill means what it says.
+        self.unsafe_at_load = if self.drill_timing {
+            Vec::new()
+        } else {
+            self.unsafe_settings()
+        };
         if !self.drill_timing {
             for wait in [
                 &mut self.fence.proceed_when_unreachable_for_seconds,
