@@ -23,7 +23,11 @@ pub(crate) async fn notify_of_unsafe_settings(ports: &Ports, plan: &Plan) {
 }
 
 async fn notify(ports: &Ports, plan: &Plan) -> Result<(), Failure> {
-    let settings: Vec<String> = plan.unsafe_at_load.iter().map(ToString::to_string).collect();
+    let settings: Vec<String> = plan
+        .unsafe_at_load
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     let known: Option<Notified> = ports.read(keys::UNSAFE_SETTINGS).await?;
     if known.unwrap_or_default().settings == settings {
         return Ok(());
@@ -96,7 +100,10 @@ mod tests {
         plan["objectives"]["rpo_seconds"] = json!(60);
         assert_eq!(told(&plan).await.1, 2);
         let text = notices.sent().pop().unwrap().message;
-        assert!(text.contains("fence.proceed_when_unreachable_for_seconds: is 5"), "{text}");
+        assert!(
+            text.contains("fence.proceed_when_unreachable_for_seconds: is 5"),
+            "{text}"
+        );
         plan["fence"]["proceed_when_unreachable_for_seconds"] = json!(120);
         plan["objectives"]["rpo_seconds"] = json!(900);
         assert_eq!(told(&plan).await.1, 2, "mended");

@@ -46,10 +46,11 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
         // The plan decides only after people were asked. Once they were, a reminder that cannot be sent does not stop it.
         ApprovalAnswer::Pending if poll.was_sent && plan.automatic_failover.is_some() => {
             let decided = automatic::decide(ports, &asked, &poll.request).await?;
-            Ok(told(
-                ApprovalAnswer::Pending,
-                format!("{decided}; {}", poll.reason),
-            ))
+            let reason = match poll.notification {
+                Some(notification) => format!("{decided}; {notification}"),
+                None => decided,
+            };
+            Ok(told(ApprovalAnswer::Pending, reason))
         }
         // The machine looks at the target again before people are asked anew.
         ApprovalAnswer::Pending | ApprovalAnswer::Void => Ok(told(poll.answer, poll.reason)),

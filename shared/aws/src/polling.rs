@@ -19,6 +19,8 @@ pub struct DecisionPoll {
     pub answer: ApprovalAnswer,
     /// In words.
     pub reason: String,
+    /// What became of the message that this call sent, or tried to; none if none was due.
+    pub notification: Option<String>,
     /// The request that people decide on.
     pub request: Request,
     /// Whether it was sent by an earlier call: before that nobody has had time to read it.
@@ -49,6 +51,7 @@ impl Ports {
                 Ok(DecisionPoll {
                     answer,
                     reason: describe(answer, &request, decided),
+                    notification: None,
                     was_sent: request.sent_at.is_some(),
                     request,
                 })
@@ -70,6 +73,7 @@ impl Ports {
             return Ok(DecisionPoll {
                 answer: ApprovalAnswer::Pending,
                 reason: "another call of this function was faster".to_owned(),
+                notification: None,
                 request,
                 was_sent: false,
             });
@@ -78,6 +82,7 @@ impl Ports {
             Some(changed) => Ok(DecisionPoll {
                 answer: ApprovalAnswer::Void,
                 reason: changed,
+                notification: None,
                 request,
                 was_sent: false,
             }),
@@ -126,6 +131,7 @@ impl Ports {
         }
         Ok(DecisionPoll {
             answer: ApprovalAnswer::Pending,
+            notification: Some(reason.clone()),
             reason,
             was_sent: telling != Telling::Ask,
             request,
