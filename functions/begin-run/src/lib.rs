@@ -8,6 +8,7 @@ mod record;
 use std::collections::BTreeMap;
 
 use aws::documents::Change;
+use aws::executions::ExecutionStatuses;
 use aws::store::Written;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
@@ -76,10 +77,16 @@ pub fn check_input(input: Value) -> Result<(), Failure> {
 /// Begins or resumes.
 ///
 /// # Errors
-/// `UnknownMode`, `InvalidEvent`, `InvalidPlan`, `Blocked`, `NoBaseline`, `NotResumable`, or what the store said. Nothing
-/// is written then, and the lock is not held.
-pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
+/// `UnknownMode`, `InvalidEvent`, `InvalidPlan`, `Blocked`, `NoBaseline`, `NotResumable`, `LockLost` for an execution that is over, or
+/// what the store said. Nothing is written then, and the lock is not held.
+pub async fn handle(
+    event: Event,
+    ports: &Ports,
+    executions: &dyn ExecutionStatuses,
+    _: &Invocation,
+) -> Result<Answer, Failure> {
     let input = input::parse(event.input)?;
+    require_running(executions, &event.execution).await?;
     let plan = ports.plan().await?;
     let urls = workspace_urls(ports).await?;
     let (document, fence_stands) = match input {
@@ -102,6 +109,28 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
         Input::Resume { run } => resume(ports, &plan, run, event.execution, urls).await?,
     };
     Ok(answer(&plan, &document, fence_stands))
+}
+
+/// A function of a stopped execution may be slow, or repeated by a queue: nobody would act for the run that it begins. A status that cannot
+/// be read keeps nobody from a failover.
+async fn require_running(
+    executions: &dyn ExecutionStatuses,
+    execution: &RunToken,
+) -> Result<(), Failure> {
+    match executions.read_status(execution).await {
+        Ok(status) if status.is_over() => Err(Failure::new(
+            FailureName::LockLost,
+            format!(
+                "execution {} is over ({status:?}); start a new one",
+                execution.as_str()
+            ),
+        )),
+        Ok(_) => Ok(()),
+        Err(failure) => {
+            tracing::warn!(%failure, "whether this execution runs is not known");
+            Ok(())
+        }
+    }
 }
 
 async fn workspace_urls(ports: &Ports) -> Result<BTreeMap<SiteLabel, String>, Failure> {

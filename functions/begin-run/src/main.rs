@@ -1,13 +1,15 @@
 //! Wires the function to AWS; what it does is in the library.
 
+use aws::executions::StepFunctionsStatuses;
 use aws::{Ports, serve};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    let (ports, _, _) = Ports::from_environment().await?;
+    let (ports, _, config) = Ports::from_environment().await?;
+    let executions = StepFunctionsStatuses::new(&config);
     serve(move |event, invocation| {
-        let ports = ports.clone();
-        async move { begin_run::handle(event, &ports, &invocation).await }
+        let (ports, executions) = (ports.clone(), executions.clone());
+        async move { begin_run::handle(event, &ports, &executions, &invocation).await }
     })
     .await
 }

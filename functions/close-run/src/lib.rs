@@ -1,11 +1,13 @@
-//! Ends a run: report, lock, cool-down, named outcome. Called by the state machine, and by EventBridge when an execution
-//! was stopped, timed out or broke before it could call.
+//! Ends a run: report, lock, cool-down, named outcome. Called by the state machine, by EventBridge when an execution
+//! was stopped, timed out or broke before it could call, and by a schedule for what both missed.
 
 mod chart;
 mod gather;
 pub mod page;
+mod sweep;
 
 use aws::documents::Change;
+use aws::executions::ExecutionStatuses;
 use aws::notices::{Audience, Notice};
 use aws::serve::parse;
 use aws::{Failure, Invocation, Ports, keys, metrics};
@@ -15,12 +17,40 @@ use recovery::run::{Mode, Outcome, RunDocument, outcome_of};
 use recovery::site::{RunId, RunToken};
 use recovery::state::Refusal;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// What starts the function: the state machine at its end, or an event of EventBridge, told apart by its `detail-type`.
+/// What starts the function: the state machine at its end, an event of EventBridge, told apart by its `detail-type`, or the schedule
+/// (`{"by": "schedule"}`).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(transparent)]
 pub struct Event(Value);
+
+/// The three kinds of event.
+#[derive(Clone, Debug)]
+pub enum Sorted {
+    /// The state machine, at its end.
+    Machine(FromMachine),
+    /// EventBridge, of an execution that ended.
+    Ended(ExecutionEnded),
+    /// The schedule.
+    Schedule,
+}
+
+impl Event {
+    /// Who sent it, and what.
+    ///
+    /// # Errors
+    /// `InvalidEvent`.
+    pub fn sort(self) -> Result<Sorted, Failure> {
+        if self.0 == json!({"by": "schedule"}) {
+            Ok(Sorted::Schedule)
+        } else if self.0.get("detail-type").is_some() {
+            parse(self.0).map(Sorted::Ended)
+        } else {
+            parse(self.0).map(Sorted::Machine)
+        }
+    }
+}
 
 /// The state machine, at its end.
 #[derive(Clone, Debug, Deserialize)]
@@ -67,36 +97,57 @@ pub struct Answer {
     pub report: String,
 }
 
+/// The answer, by who asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// To the state machine, and to EventBridge.
+    Closed(Answer),
+    /// To the logs of the schedule.
+    Swept {
+        /// What was found, in words.
+        found: String,
+    },
+}
+
 /// Ends a run. Ending it again changes nothing.
 ///
 /// # Errors
 /// `InvalidEvent`, `StateCorrupt`, or what the store said.
-pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answer, Failure> {
-    let (name, token, ended) = if event.0.get("detail-type").is_some() {
-        let event: ExecutionEnded = parse(event.0)?;
-        let ended = of_status(&event.detail)?;
-        (event.detail.name, event.detail.execution_arn, ended)
-    } else {
-        let event: FromMachine = parse(event.0)?;
-        let ended = outcome_of(&event.state);
-        // A resumed run has another name than its execution.
-        let run = event
-            .state
-            .pointer("/begin/run")
-            .and_then(Value::as_str)
-            .map(str::to_owned);
-        (run.unwrap_or(event.name), event.execution, ended)
+pub async fn handle(
+    event: Event,
+    ports: &Ports,
+    executions: &dyn ExecutionStatuses,
+    _: &Invocation,
+) -> Result<Reply, Failure> {
+    let (name, token, ended) = match event.sort()? {
+        Sorted::Schedule => return sweep::close_what_is_over(ports, executions).await,
+        Sorted::Ended(event) => {
+            let ended = of_status(&event.detail)?;
+            (event.detail.name, event.detail.execution_arn, ended)
+        }
+        Sorted::Machine(event) => {
+            let ended = outcome_of(&event.state);
+            // A resumed run has another name than its execution.
+            let run = event
+                .state
+                .pointer("/begin/run")
+                .and_then(Value::as_str)
+                .map(str::to_owned);
+            (run.unwrap_or(event.name), event.execution, ended)
+        }
     };
     let run = run_of(ports, &name, &token, &ended).await?;
     let (outcome, reason) = ended;
     let Some(run) = run else {
-        return Ok(Answer {
+        return Ok(Reply::Closed(Answer {
             outcome,
             reason,
             report: String::new(),
-        });
+        }));
     };
-    close(ports, run, &token, outcome, reason).await
+    let answer = close(ports, run, &token, outcome, reason).await?;
+    Ok(Reply::Closed(answer))
 }
 
 fn of_status(detail: &ExecutionDetail) -> Result<(Outcome, String), Failure> {

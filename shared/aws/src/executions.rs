@@ -1,4 +1,4 @@
-//! Starting the state machine, and how far an execution has come. Only the health probe of the control region does.
+//! Starting the state machine, and how far an execution has come.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::error::ProvideErrorMetadata;
 use aws_sdk_sfn::types::ExecutionStatus as SdkStatus;
-use recovery::site::RunId;
+use recovery::site::{RunId, RunToken};
 use serde_json::Value;
 
 use crate::Failure;
@@ -36,6 +36,44 @@ pub trait Executions: Send + Sync {
     async fn start(&self, name: &RunId, input: &Value) -> Result<(), Failure>;
     /// How far the execution of this name has come.
     async fn status(&self, name: &RunId) -> Result<ExecutionStatus, Failure>;
+}
+
+/// The port of those who only read how far an execution has come, by its ARN: the token of its run.
+#[async_trait]
+pub trait ExecutionStatuses: Send + Sync {
+    /// How far this execution has come.
+    async fn read_status(&self, execution: &RunToken) -> Result<ExecutionStatus, Failure>;
+}
+
+/// The adapter to Step Functions, for any execution.
+#[derive(Clone)]
+pub struct StepFunctionsStatuses {
+    client: Client,
+}
+
+impl StepFunctionsStatuses {
+    /// In the account and region of this configuration.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig) -> Self {
+        Self {
+            client: Client::new(config),
+        }
+    }
+}
+
+#[async_trait]
+impl ExecutionStatuses for StepFunctionsStatuses {
+    async fn read_status(&self, execution: &RunToken) -> Result<ExecutionStatus, Failure> {
+        describe(&self.client, execution.as_str()).await
+    }
+}
+
+async fn describe(client: &Client, arn: &str) -> Result<ExecutionStatus, Failure> {
+    match client.describe_execution().execution_arn(arn).send().await {
+        Ok(execution) => Ok(status_of(execution.status())),
+        Err(error) if error.code() == Some("ExecutionDoesNotExist") => Ok(ExecutionStatus::Unknown),
+        Err(error) => Err(aws_failure!(format!("describing execution {arn}"))(error)),
+    }
 }
 
 /// The adapter to Step Functions.
@@ -82,15 +120,7 @@ impl Executions for StepFunctions {
     }
 
     async fn status(&self, name: &RunId) -> Result<ExecutionStatus, Failure> {
-        let arn = self.execution_arn(name);
-        let request = self.client.describe_execution().execution_arn(&arn);
-        match request.send().await {
-            Ok(execution) => Ok(status_of(execution.status())),
-            Err(error) if error.code() == Some("ExecutionDoesNotExist") => {
-                Ok(ExecutionStatus::Unknown)
-            }
-            Err(error) => Err(aws_failure!(format!("describing execution {arn}"))(error)),
-        }
+        describe(&self.client, &self.execution_arn(name)).await
     }
 }
 
@@ -109,6 +139,14 @@ const fn status_of(status: &SdkStatus) -> ExecutionStatus {
 pub struct MemoryExecutions {
     started: Arc<Mutex<BTreeMap<RunId, Value>>>,
     ended: Arc<Mutex<BTreeMap<RunId, ExecutionStatus>>>,
+}
+
+impl ExecutionStatus {
+    /// Whether the execution has ended: its functions must not act any more.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Stopped)
+    }
 }
 
 impl MemoryExecutions {
@@ -147,6 +185,19 @@ impl Executions for MemoryExecutions {
         }
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(ended.get(name).copied().unwrap_or(ExecutionStatus::Running))
+    }
+}
+
+/// The name is what stands behind the last colon. An execution that a test neither started nor ended runs.
+#[async_trait]
+impl ExecutionStatuses for MemoryExecutions {
+    async fn read_status(&self, execution: &RunToken) -> Result<ExecutionStatus, Failure> {
+        let name = execution.as_str().rsplit(':').next().unwrap_or_default();
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(ended
+            .get(&RunId::new(name))
+            .copied()
+            .unwrap_or(ExecutionStatus::Running))
     }
 }
 

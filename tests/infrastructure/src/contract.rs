@@ -125,7 +125,11 @@ fn understands(package: &str, event: Value) -> Result<(), String> {
         "begin-run" => reads::<begin_run::Event>(event),
         "capture-baseline" => reads::<capture_baseline::Event>(event),
         "check-readiness" => reads::<check_readiness::Event>(event),
-        "close-run" => reads::<close_run::FromMachine>(event),
+        "close-run" => {
+            let event: close_run::Event =
+                serde_json::from_value(event).map_err(|error| error.to_string())?;
+            event.sort().map(|_| ()).map_err(|failure| failure.message)
+        }
         "health-probe" => reads::<health_probe::Event>(event),
         "replication-lag" => reads::<replication_lag::Event>(event),
         "request-approval" => reads::<request_approval::Event>(event),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws::executions::MemoryExecutions;
 use aws::parameters::Parameters;
 use aws::{Failure, Invocation, Ports, keys};
 use begin_run::{Answer, Event, handle};
@@ -113,7 +114,13 @@ async fn begin(ports: &Ports, input: Value) -> Result<Answer, Failure> {
         name: "run-1".to_owned(),
         execution: RunToken::new("arn:run-1"),
     };
-    handle(event, ports, &Invocation::lasting(Duration::from_secs(30))).await
+    handle(
+        event,
+        ports,
+        &MemoryExecutions::default(),
+        &Invocation::lasting(Duration::from_secs(30)),
+    )
+    .await
 }
 
 fn switchover() -> Value {
@@ -211,7 +218,13 @@ async fn a_failover_takes_the_lock_from_a_drill_and_nobody_takes_it_from_a_failo
     };
     let run = |event| {
         let ports = ports.clone();
-        async move { handle(event, &ports, &Invocation::lasting(Duration::from_secs(30))).await }
+        async move {
+            let (executions, invocation) = (
+                MemoryExecutions::default(),
+                Invocation::lasting(Duration::from_secs(30)),
+            );
+            handle(event, &ports, &executions, &invocation).await
+        }
     };
     run(drill("a", "drill")).await.unwrap();
     assert!(run(drill("b", "switchover")).await.is_err());

@@ -90,7 +90,7 @@ pub enum SiteCondition {
     Silent,
 }
 
-/// The watch reads each fenced site this often (`WatchSchedule` in the template).
+/// The watch reads each fenced site this often (the schedule of `ShutdownSiteFunction` in the template).
 pub const WATCH_PERIOD: SignedDuration = SignedDuration::from_secs(60);
 /// No proof of quiet is older than this, however long a reading of the site takes.
 const OLDEST_PROOF: SignedDuration = SignedDuration::from_mins(15);

@@ -6,6 +6,7 @@
 )]
 
 mod baselines;
+mod executions;
 mod faults;
 mod formats;
 mod interleavings;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws::access_points::MemoryAccessPoints;
+use aws::executions::MemoryExecutions;
 use aws::store::Store;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
@@ -92,7 +93,7 @@ pub(crate) async fn execute(ports: &Ports, name: &str, input: Value) -> Result<(
         name: name.to_owned(),
         execution: token(name),
     };
-    begin_run::handle(event, ports, &invocation())
+    begin_run::handle(event, ports, &MemoryExecutions::default(), &invocation())
         .await
         .map(|_| ())
 }
@@ -160,7 +161,27 @@ pub(crate) async fn lost(ports: &Ports, execution: &str) -> Result<(), Failure> 
 
 async fn close(ports: &Ports, event: Value) -> Result<(), Failure> {
     let event = serde_json::from_value(event).unwrap();
-    close_run::handle(event, ports, &invocation())
+    close_run::handle(event, ports, &MemoryExecutions::default(), &invocation())
+        .await
+        .map(|_| ())
+}
+
+/// The schedule of close-run comes round.
+pub(crate) async fn sweep(ports: &Ports, executions: &MemoryExecutions) -> Result<(), Failure> {
+    let event = serde_json::from_value(json!({"by": "schedule"})).unwrap();
+    close_run::handle(event, ports, executions, &invocation())
+        .await
+        .map(|_| ())
+}
+
+/// A start whose execution has this status by now.
+pub(crate) async fn begin_as(ports: &Ports, executions: &MemoryExecutions) -> Result<(), Failure> {
+    let event = begin_run::Event {
+        input: json!({"mode": "failover"}),
+        name: "run-1".to_owned(),
+        execution: token("run-1"),
+    };
+    begin_run::handle(event, ports, executions, &invocation())
         .await
         .map(|_| ())
 }
