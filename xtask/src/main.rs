@@ -1,5 +1,6 @@
-//! The tasks of this repository: `cargo xtask test`, `lint`, `package`, `guide`, `cost`, `permissions`, `schema`, `plan-check`.
+//! The tasks of this repository: `cargo xtask test`, `lint`, `package`, `guide`, `cost`, `permissions`, `schema`, `plan-check`, `at-rest`.
 
+mod at_rest;
 mod cost;
 mod guide;
 mod lint;
@@ -63,6 +64,11 @@ enum Task {
         /// The plan
         file: PathBuf,
     },
+    /// Reads a copy of state.json and prints OK, or what is under way: an upgrade that needs rest must wait for it
+    AtRest {
+        /// The copy
+        file: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -76,6 +82,7 @@ fn main() -> ExitCode {
         Task::Cost => cost::run(),
         Task::Permissions => permissions::run(),
         Task::PlanCheck { file } => plan::check(&file),
+        Task::AtRest { file } => at_rest::check(&file),
     };
     match result {
         Ok(code) => code,

@@ -51,7 +51,7 @@ pub(crate) async fn gather(
     });
     if outcome == Outcome::Completed && !report.unverified.is_empty() {
         report.reason = format!(
-            "{}; BUT {} objects are not as in the baseline, the report names them",
+            "{}; BUT {} objects were acted upon and not read back as wanted, the report names them",
             report.reason,
             report.unverified.len()
         );

@@ -238,10 +238,15 @@ fn quiet(report: &Report) -> String {
     let through = &report.got_through;
     match (through.fenced_since, through.seen_quiet_at) {
         (None, _) => "There was no fence on it.".to_owned(),
-        (Some(since), None) => format!(
-            "It has been fenced since {} and has not been seen quiet: what ran there meanwhile is not known yet. The fence is watched each minute, and its ledger goes on.",
-            moment(&since)
-        ),
+        (Some(since), None) => {
+            let left = through
+                .left_as
+                .map_or_else(String::new, |gap| format!(" The run left it as {gap}."));
+            format!(
+                "It has been fenced since {} and has not been seen quiet: what ran there meanwhile is not known yet.{left} The fence is watched each minute, and its ledger goes on.",
+                moment(&since)
+            )
+        }
         (Some(since), Some(seen)) => format!(
             "It was fenced at {} and first seen quiet at {}.",
             moment(&since),

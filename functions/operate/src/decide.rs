@@ -59,9 +59,8 @@ pub(crate) async fn decide(
         }));
     };
     let id = id.unwrap_or(&request.id);
-    let unknown = asking.accept.iter();
-    let unknown = unknown.filter(|name| !request.offers.iter().any(|o| o.name() == name.as_str()));
-    if let Some(name) = unknown.last() {
+    let is_offered = |name: &&String| request.offers.iter().any(|o| o.name() == name.as_str());
+    if let Some(name) = asking.accept.iter().find(|name| !is_offered(name)) {
         let offers: Vec<&str> = request.offers.iter().map(Override::name).collect();
         return Err(invalid(format!(
             "the request offers no {name:?} to accept; it offers: {}",

@@ -2,6 +2,7 @@
 
 mod abandon;
 mod accept;
+mod create_state;
 mod decide;
 mod fence;
 mod key;
@@ -154,6 +155,18 @@ pub enum Act {
         /// How it was resolved.
         why: String,
     },
+    /// Write the first state of a stack: the primary is active. Where runs or baselines show that there was one it is refused: a state
+    /// that is gone is restored, not begun anew.
+    CreateState {
+        /// Who.
+        who: String,
+        /// Why.
+        why: String,
+        /// The plan's name, typed: there are baselines, and yet there never was a state. Stacks of the first version wrote none before
+        /// their first run.
+        #[serde(default)]
+        confirm: Option<String>,
+    },
     /// Make a new key for the links to the page; the one before stays valid until the next rotation. The first call makes the first.
     RotateApprovalKey {
         /// Who.
@@ -177,6 +190,7 @@ impl Act {
             | Self::Acknowledge { who, why }
             | Self::Vouch { who, why, .. }
             | Self::RotateApprovalKey { who, why }
+            | Self::CreateState { who, why, .. }
             | Self::AcceptBaseline { who, why, .. }
             | Self::Promote { who, why }
             | Self::Unfence { who, why, .. }
@@ -290,6 +304,10 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
                 accept,
             };
             decide::decide(ports, run, request.as_ref(), asking).await
+        }
+        Act::CreateState { confirm, .. } => {
+            let confirmed = confirm.as_deref() == Some(ports.plan_name.as_str());
+            create_state::create_state(ports, confirmed).await
         }
         Act::Hold { who, why } => {
             ports

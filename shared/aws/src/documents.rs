@@ -174,8 +174,30 @@ impl Ports {
     /// # Errors
     /// `StateCorrupt`, or what the store said.
     pub async fn state(&self) -> Result<State, Failure> {
-        let state: Option<State> = self.read(keys::STATE).await?;
-        Ok(state.unwrap_or_else(|| State::initial(self.plan_name.clone())))
+        let stored = self.store.get(keys::STATE).await?;
+        self.state_of(stored.as_ref())
+    }
+
+    /// The state in this document. Nothing takes the place of one that is missing: that would make the primary the active site, whatever
+    /// the sites do.
+    fn state_of(&self, stored: Option<&Stored>) -> Result<State, Failure> {
+        let corrupt = |why: String| Failure::new(FailureName::StateCorrupt, why);
+        let Some(stored) = stored else {
+            return Err(corrupt(format!(
+                "there is no {}; a new stack gets its first one from operate `create-state`; if this plan had one, restore its newest version",
+                keys::STATE
+            )));
+        };
+        let state: State = decode(keys::STATE, &stored.bytes)?;
+        if state.plan != self.plan_name {
+            return Err(corrupt(format!(
+                "{} is that of plan {:?}; this stack serves {:?}",
+                keys::STATE,
+                state.plan.as_str(),
+                self.plan_name.as_str()
+            )));
+        }
+        Ok(state)
     }
 
     /// One transition of the state. Its write carries a name, so that a conflict with our own earlier write, whose answer was lost, is
@@ -191,11 +213,7 @@ impl Ports {
         let mut ours: Option<R> = None;
         for attempt in 0..SWAP_ATTEMPTS {
             let stored = self.store.get(keys::STATE).await?;
-            // A state that was never written is the initial one; it is written when something changes it.
-            let before: State = match &stored {
-                Some(stored) => decode(keys::STATE, &stored.bytes)?,
-                None => State::initial(self.plan_name.clone()),
-            };
+            let before = self.state_of(stored.as_ref())?;
             if before.swap.as_ref() == Some(&swap)
                 && let Some(result) = ours.take()
             {

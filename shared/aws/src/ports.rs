@@ -82,7 +82,7 @@ impl Ports {
         Ok((ports, environment, config))
     }
 
-    /// In-memory twins, for tests of handlers.
+    /// In-memory twins, for tests of handlers. The first state is there, as `create-state` writes it.
     #[must_use]
     pub fn in_memory(
         plan_name: PlanName,
@@ -94,6 +94,7 @@ impl Ports {
             MemoryParameters::default(),
             MemoryNotices::default(),
         );
+        store.put_first_state(&plan_name);
         let ports = Self {
             plan_name,
             region,

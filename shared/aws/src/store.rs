@@ -8,6 +8,8 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use recovery::failure::FailureName;
+use recovery::site::PlanName;
+use recovery::state::State;
 
 use crate::Failure;
 use crate::failure::aws_failure;
@@ -170,6 +172,12 @@ impl MemoryStore {
             .documents
             .lock()
             .unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn put_first_state(&self, plan: &PlanName) {
+        let state = State::initial(plan.clone());
+        let bytes = serde_json::to_vec(&state).unwrap_or_default();
+        self.with(|d| d.insert(crate::keys::STATE.to_owned(), (0, bytes)));
     }
 
     /// Every document by key, for assertions.

@@ -24,6 +24,7 @@ pub mod rehearsal;
 mod resumes;
 pub mod scenario;
 pub mod script;
+mod second_disaster;
 pub mod secrets;
 mod stages;
 pub mod summary;

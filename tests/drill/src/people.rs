@@ -56,11 +56,68 @@ impl Drill<'_> {
             Scenario::Declined => "decline",
             _ => "approve",
         };
+        if self.options.scenario == Scenario::TwoPeople {
+            return self.two_people(&execution.name).await;
+        }
         self.progress
             .say(&format!("a person is asked and decides: {decision}"));
         let act = json!({"act": "decide", "run": execution.name, "decision": decision,
             "who": "drill", "why": "the evidence is plain", "confirm": NAME});
         self.world.operate(&act).await.map(|_| ())
+    }
+
+    /// A typed name proves nobody, and nobody counts twice.
+    async fn two_people(&self, run: &str) -> Result<(), DrillError> {
+        let act = json!({"act": "decide", "run": run, "decision": "approve", "who": "drill", "why": "seen", "confirm": NAME});
+        let refused = |what: &str| DrillError::Aws(format!("{what} counted as an approval"));
+        if self.world.operate(&act).await.is_ok() {
+            return Err(refused("a typed name"));
+        }
+        self.world.operate_as("ada", &act).await?;
+        if self.world.operate_as("ada", &act).await.is_ok() {
+            return Err(refused("the same person"));
+        }
+        self.progress.say(
+            "one of two people has approved; a typed name and the same person again were refused",
+        );
+        self.world.operate_as("grace", &act).await?;
+        self.progress.say("the second one approves");
+        Ok(())
+    }
+
+    /// The question that a run asks on its way, if people have it: to leave a site that is not quiet, or something that does not start.
+    pub(crate) async fn asked_on_the_way(&self, run: &str) -> Result<bool, DrillError> {
+        let messages = self.world.cloud.messages().await?;
+        Ok(messages.iter().any(|m| {
+            let subject = m.subject.as_deref().unwrap_or_default();
+            m.message.contains(run)
+                && (subject.contains("although it is not quiet")
+                    || subject.contains("without what does not start"))
+        }))
+    }
+
+    /// People accept by name what stands in the way, and no less than that.
+    pub(crate) async fn accept_on_the_way(&self, run: &str) -> Result<(), DrillError> {
+        let mut act = json!({"act": "decide", "run": run, "decision": "approve", "who": "drill", "why": "the users wait"});
+        if self.world.operate(&act).await.is_ok() {
+            return Err(DrillError::Aws(
+                "what stands in the way was accepted without naming it".to_owned(),
+            ));
+        }
+        if let Some(fields) = act.as_object_mut() {
+            fields.insert("confirm".to_owned(), NAME.into());
+        }
+        if self.options.scenario == Scenario::FailoverHalfDead {
+            self.world.operate_as("ada", &act).await?;
+            self.world.operate_as("grace", &act).await?;
+            self.progress
+                .say("two people accept by name what could not be fenced");
+        } else {
+            self.world.operate(&act).await?;
+            self.progress
+                .say("a person accepts by name what stands in the way");
+        }
+        Ok(())
     }
 
     /// A scanner reads the mail first and changes nothing; then a person decides on the page.

@@ -121,16 +121,22 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
             escalate_after_seconds: Seconds(90),
             poll_seconds: Seconds(1),
             on_expiry: OnExpiry::Decline,
-            required_approvals: 1,
+            required_approvals: if scenario == Scenario::TwoPeople {
+                2
+            } else {
+                1
+            },
             loss_tolerance_seconds: Seconds(300),
         },
         fence: FencePolicy {
             poll_seconds: Seconds(1),
             proceed_when_unreachable_for_seconds: Seconds(4),
             proceed_when_refusing_for_seconds: Seconds(6),
-            approvals_when_half_dead: 1,
+            approvals_when_half_dead: 2,
             give_up_after_seconds: Seconds(match scenario {
-                Scenario::SwitchoverUnverified | Scenario::ResumedEverywhere => 8,
+                Scenario::SwitchoverUnverified
+                | Scenario::ResumedEverywhere
+                | Scenario::FailoverHalfDead => 8,
                 _ => 60,
             }),
             call_timeout_seconds: Seconds(1),

@@ -16,6 +16,16 @@ pub enum Scenario {
     FailoverStillRunning,
     /// The same, but more data is lost than the objective allows; the approver accepts it by name.
     LossAboveObjective,
+    /// The primary answers, and refuses everything: nobody knows what runs there, and a person accepts that by name.
+    FailoverRefusing,
+    /// One list of the primary fails for ever: two people accept by name that it is left so.
+    FailoverHalfDead,
+    /// A cluster does not start at the standby: a person leaves it behind by name.
+    LeftBehind,
+    /// The standby that took over dies before it was recorded, and the primary is well again: it becomes what it was itself.
+    SecondDisaster,
+    /// The plan asks for two people: a typed name counts for nobody, and one person for one.
+    TwoPeople,
     /// A mail scanner follows every link of the request; then a person approves on the page.
     ApprovedOnThePage,
     /// A failover; the secondary is promoted to be the home, and the primary becomes its standby when it is back.
@@ -78,6 +88,19 @@ impl Scenario {
             Self::LossAboveObjective => {
                 "more data is lost than the objective allows: accepted by name, and in the report"
             }
+            Self::FailoverRefusing => {
+                "the primary refuses everything: left with a person's word, fenced when it serves again"
+            }
+            Self::FailoverHalfDead => {
+                "one list of the primary fails for ever: two people leave it by name"
+            }
+            Self::LeftBehind => {
+                "a cluster does not start at the standby: it is left behind by name"
+            }
+            Self::SecondDisaster => {
+                "the standby dies before it was recorded: the primary becomes what it was itself"
+            }
+            Self::TwoPeople => "two people must approve, whom AWS knows by name",
             Self::ApprovedOnThePage => {
                 "a mail scanner follows every link and changes nothing; a person approves on the page"
             }
@@ -114,10 +137,10 @@ impl Scenario {
             }
             Self::NobodyApproves => "nobody answers: ends in ApprovalExpired",
             Self::Declined => "a person declines: ends in Declined",
-            Self::WrongMode => "a typo in the console input: ends in Failed, nothing is written",
+            Self::WrongMode => "a typo in the console input: ends in Failed, and nothing begins",
             Self::Stopped => "the execution is stopped in the console: ends in Stopped",
             Self::BadPlan => {
-                "the plan has an objective of 0: refused with the field's path, nothing is written"
+                "the plan has an objective of 0: refused with the field's path, and nothing begins"
             }
         }
     }
@@ -134,6 +157,11 @@ impl Scenario {
             | Self::RehearsalPreempted
             | Self::FailoverStillRunning
             | Self::LossAboveObjective
+            | Self::FailoverRefusing
+            | Self::FailoverHalfDead
+            | Self::LeftBehind
+            | Self::SecondDisaster
+            | Self::TwoPeople
             | Self::ApprovedOnThePage
             | Self::ResumeAfterRepair
             | Self::ValidationAccepted => Outcome::Completed,

@@ -78,6 +78,7 @@ pub async fn run(options: &Options, progress: &Progress) -> Result<Summary, Dril
         standby: &standby,
         planted: &planted,
         primary_quiet_at_ms: None,
+        primary_returned_at_ms: None,
     };
     let result = drill.play().await;
     let saved = world.save_state(&options.out.join("state")).await;
@@ -136,6 +137,8 @@ pub(crate) struct Drill<'a> {
     pub(crate) planted: &'a [Planted],
     /// When the primary was first seen quiet after its return.
     pub(crate) primary_quiet_at_ms: Option<i64>,
+    /// When the primary could be reached again.
+    pub(crate) primary_returned_at_ms: Option<i64>,
 }
 
 impl Drill<'_> {
@@ -168,11 +171,12 @@ impl Drill<'_> {
             let broken = json!({"statement": "SELECT 1", "failure": "the metastore of this region is not attached"});
             self.world.secondary.control("statements", &broken).await?;
         }
-        self.progress
-            .say("disaster: the primary's region goes dark");
-        let lag = scenario.replication_ends_before();
-        self.world.disaster(scenario.keeps_running(), lag).await?;
-        let execution = self.noticed().await?;
+        if scenario == Scenario::LeftBehind {
+            let refused = json!({"method": "POST", "path": "/api/2.1/clusters/start", "kind": "status", "status": 400,
+                "body": {"error_code": "INVALID_PARAMETER_VALUE", "message": "the node type is not there"}});
+            self.world.secondary.control("faults", &refused).await?;
+        }
+        let execution = self.strike().await?;
         let ended = self.follow(&execution).await?;
         let ended = match (scenario, ended.status) {
             (Scenario::ResumeAfterRepair, ExecutionStatus::Failed) => {
@@ -199,6 +203,7 @@ impl Drill<'_> {
             let mut summary = self.summary(&run, &ended).await?;
             summary.violations.extend(broken);
             match scenario {
+                Scenario::SecondDisaster => self.go_back_to_the_well_site(&mut summary).await?,
                 Scenario::FailoverAndFailback => self.go_home(&mut summary).await?,
                 Scenario::Promotion => self.promote(&mut summary).await?,
                 _ => {}
@@ -210,6 +215,42 @@ impl Drill<'_> {
             summary.violations.extend(self.not_reported(&run).await?);
         }
         Ok(summary)
+    }
+
+    /// The disaster, until its run is under way.
+    async fn strike(&mut self) -> Result<Execution, DrillError> {
+        let scenario = self.options.scenario;
+        let refuses = |method: Value, path: &str| {
+            json!({"method": method, "path": path, "kind": "status", "status": 503,
+                "body": {"error_code": "TEMPORARILY_UNAVAILABLE", "message": "the service is down"}})
+        };
+        match scenario {
+            Scenario::FailoverRefusing => {
+                self.progress.say(
+                    "disaster: the primary answers every request with 503; its platform goes on",
+                );
+                self.world.limp(&[refuses(Value::Null, "/")]).await?;
+                self.noticed().await
+            }
+            Scenario::FailoverHalfDead => {
+                self.progress.say(
+                    "the primary's list of warehouses fails; a person starts a failover by hand",
+                );
+                let list = refuses("GET".into(), "/api/2.0/sql/warehouses");
+                self.world.limp(&[list]).await?;
+                let input = json!({"mode": "failover"});
+                let cloud = &self.world.cloud;
+                let arn = cloud.start_execution(Some("by-hand"), &input).await?;
+                Ok(cloud.describe_execution(&arn).await?)
+            }
+            _ => {
+                self.progress
+                    .say("disaster: the primary's region goes dark");
+                let lag = scenario.replication_ends_before();
+                self.world.disaster(scenario.keeps_running(), lag).await?;
+                self.noticed().await
+            }
+        }
     }
 
     /// What readiness has not said of the planted differences, and what it said beside them.
@@ -292,6 +333,7 @@ impl Drill<'_> {
         let key = aws::keys::of_run(&recovery::site::RunId::new(&execution.name), "run.json");
         let mut told = BTreeSet::new();
         let mut decided = false;
+        let mut accepted = false;
         let told_ref = &mut told;
         let decided_ref = &mut decided;
         let patience = match self.options.interactive {
@@ -304,6 +346,15 @@ impl Drill<'_> {
                 let finished = run.stages.iter().filter(|s| s.finished_at.is_some());
                 for record in finished.filter(|s| told_ref.insert((s.stage, s.attempt))) {
                     self.progress.say(&stage_in_words(&run, record.stage));
+                    // Before anything could be recorded of the site that has taken over.
+                    if record.stage == Stage::Schedules
+                        && self.options.scenario == Scenario::SecondDisaster
+                        && run.target == SiteLabel::Secondary
+                    {
+                        self.progress
+                            .say("disaster: the secondary's workspace goes dark");
+                        world.secondary.darken(false).await?;
+                    }
                     if record.stage == Stage::Capture
                         && let Some(homeward) = &world.homeward
                     {
@@ -314,6 +365,10 @@ impl Drill<'_> {
             if !*decided_ref && let Some(message) = self.asked(&execution.name).await? {
                 *decided_ref = true;
                 self.person(execution, &message).await?;
+            }
+            if *decided_ref && !accepted && self.asked_on_the_way(&execution.name).await? {
+                accepted = true;
+                self.accept_on_the_way(&execution.name).await?;
             }
             let now = world.cloud.describe_execution(&execution.arn).await?;
             if now.status != ExecutionStatus::Running {
@@ -366,6 +421,7 @@ impl Drill<'_> {
         self.progress
             .say("the primary's region is back; its schedules start to fire");
         self.world.recover().await?;
+        self.primary_returned_at_ms = Some(Timestamp::now().as_millisecond());
         let broken = self.replication_goes_on().await?;
         let quiet = self.fence_has_caught_primary().await?;
         self.primary_quiet_at_ms = Some(quiet.as_millisecond());

@@ -13,6 +13,7 @@ use aws_sdk_ssm::types::ParameterType;
 use local_cloud::{AccessPointRoute, CloudOptions, Deployment, LocalCloud};
 use recovery::plan::Plan;
 use recovery::site::{Region, SiteLabel};
+use recovery::state::State;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -166,6 +167,8 @@ impl World {
     async fn seed(&self, plan: &Plan) -> Result<(), DrillError> {
         let plan = serde_json::to_vec_pretty(plan).unwrap_or_default();
         self.store().create("plan.json", plan).await?;
+        let first = serde_json::to_vec(&State::initial(plan_name())).unwrap_or_default();
+        self.store().create(aws::keys::STATE, first).await?;
         let ssm = aws_sdk_ssm::Client::new(&self.config);
         self.seed_link_key(&ssm).await?;
         self.federate().await?;
@@ -318,12 +321,27 @@ impl World {
         self.primary.darken(platform_keeps_running).await
     }
 
+    /// The primary limps: its AWS region is there, and of its workspace these requests fail. Its replication has ended.
+    ///
+    /// # Errors
+    /// If a control route fails.
+    pub async fn limp(&mut self, faults: &[Value]) -> Result<(), DrillError> {
+        if let Some(lake) = &mut self.lake {
+            lake.cut_off().await;
+        }
+        for fault in faults {
+            self.primary.control("faults", fault).await?;
+        }
+        Ok(())
+    }
+
     /// The primary's region is back.
     ///
     /// # Errors
     /// If a control route fails.
     pub async fn recover(&self) -> Result<(), DrillError> {
         self.cloud.light_region(PRIMARY_REGION);
+        self.primary.end_faults().await?;
         self.primary.light().await
     }
 
@@ -359,6 +377,26 @@ impl World {
                 "operate refused: {}",
                 answer.payload
             ))),
+        }
+    }
+
+    /// A person's act through the function URL, signed by this IAM user.
+    ///
+    /// # Errors
+    /// If the function cannot be invoked, or refuses.
+    pub async fn operate_as(&self, user: &str, act: &Value) -> Result<Value, DrillError> {
+        let event = json!({
+            "requestContext": {
+                "http": {"method": "POST"},
+                "authorizer": {"iam": {"userArn": format!("arn:aws:iam::123456789012:user/{user}")}},
+            },
+            "body": act.to_string(), "isBase64Encoded": false,
+        });
+        let answer = self.cloud.invoke("OperateFunction", &event).await?.payload;
+        if answer.get("statusCode").and_then(Value::as_u64) == Some(200) {
+            Ok(answer)
+        } else {
+            Err(DrillError::Aws(format!("operate refused {user}: {answer}")))
         }
     }
 

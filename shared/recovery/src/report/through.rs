@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::inventory::Subject;
 use crate::ledger::ReadPage;
 use crate::run::{Mode, RunDocument, Stage};
-use crate::state::Fence;
+use crate::state::{Fence, FenceGap};
 
 /// The most that are named.
 const MOST_NAMED: usize = 50;
@@ -21,6 +21,9 @@ pub struct GotThrough {
     pub fenced_since: Option<Timestamp>,
     /// When the old site was first seen quiet; `null`: not until this report, so nobody knows yet what ran there.
     pub seen_quiet_at: Option<Timestamp>,
+    /// How the run left the old site, if it went on although the site was not quiet: by the plan's rule, or by people's word.
+    #[serde(default)]
+    pub left_as: Option<FenceGap>,
     /// Runs that were found and cancelled after the fence was thought to hold.
     pub runs: usize,
     /// The first of them.
@@ -64,6 +67,7 @@ impl GotThrough {
                 Some(fence) => fence.verified_at,
                 None => lifted.and(held),
             },
+            left_as: fence.and_then(|f| f.left_as),
             runs: through.len(),
             first: through.into_iter().take(MOST_NAMED).cloned().collect(),
         }
@@ -75,7 +79,12 @@ impl GotThrough {
         match (self.fenced_since, self.seen_quiet_at, self.runs) {
             (None, _, 0) => "there was no fence".to_owned(),
             (Some(_), None, 0) => {
-                "not known yet: the old site has not been seen quiet; the standing fence goes on looking".to_owned()
+                let left = self
+                    .left_as
+                    .map_or_else(String::new, |gap| format!(" (it was left as {gap})"));
+                format!(
+                    "not known yet: the old site has not been seen quiet{left}; the standing fence goes on looking"
+                )
             }
             (_, _, 0) => "nothing".to_owned(),
             (_, _, 1) => "1 run".to_owned(),

@@ -204,7 +204,7 @@ impl Fence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lifted {
     /// This fence stood until now.
-    Done(Fence),
+    Done(Box<Fence>),
     /// A pass is under way; ask again.
     Waits,
 }
@@ -457,6 +457,9 @@ impl State {
             return Ok(Lifted::Waits);
         }
         let fence = self.fences.remove(&site);
-        fence.map(Lifted::Done).ok_or(Refusal::NoFence { site })
+        fence
+            .map(Box::new)
+            .map(Lifted::Done)
+            .ok_or(Refusal::NoFence { site })
     }
 }

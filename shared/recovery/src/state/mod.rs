@@ -49,7 +49,7 @@ pub struct State {
     /// The newest commit.
     pub last_commit: Option<Commit>,
     /// The run that has begun to change sites and has not completed. While it stands, no site is a model to learn from.
-    /// It ends with the run's completion, or when an operator vouches for the active site (`acknowledge`).
+    /// It ends with the run's completion, or when an operator vouches for the active site (`vouch`).
     #[serde(default)]
     pub unsettled: Option<RunId>,
     /// The orders to bring a site back to what was recorded of it. A failover that begins ends them; any other run waits.
@@ -132,6 +132,18 @@ impl State {
             ends: Vec::new(),
             swap: None,
         }
+    }
+
+    /// What is under way, one line each: an upgrade that needs rest waits for all of it.
+    #[must_use]
+    pub fn under_way(&self) -> Vec<String> {
+        let lock = self.lock.iter();
+        let lock = lock.map(|lock| format!("run {} holds the lock", lock.run));
+        let fences = self.fences.keys();
+        let fences = fences.map(|site| format!("a fence stands on the {site} site"));
+        let resets = self.resets.keys();
+        let resets = resets.map(|site| format!("the {site} site is being reset"));
+        lock.chain(fences).chain(resets).collect()
     }
 
     /// Takes the lock. Asking again with the same run and token changes nothing, so a lost answer does no harm. A failover takes it

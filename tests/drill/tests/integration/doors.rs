@@ -46,7 +46,10 @@ async fn a_malformed_event_to_any_function_is_a_named_error_and_writes_nothing()
             );
         }
     }
-    assert_eq!(world.store().list("").await.unwrap(), ["plan.json"]);
+    assert_eq!(
+        world.store().list("").await.unwrap(),
+        ["plan.json", "state.json"]
+    );
     world.stop().await;
 }
 
@@ -88,7 +91,10 @@ async fn without_the_lock_no_function_of_a_run_acts() {
         drill::live::places(&before.1),
         drill::live::places(&world.secondary.inventory().await.unwrap())
     );
-    assert_eq!(world.store().list("").await.unwrap(), ["plan.json"]);
+    assert_eq!(
+        world.store().list("").await.unwrap(),
+        ["plan.json", "state.json"]
+    );
     world.stop().await;
 }
 

@@ -336,3 +336,29 @@ async fn an_abandoned_run_leads_back_to_both_sites_exactly_as_they_were() {
     let (summary, _out) = drill(Scenario::AbandonedAndReset, None).await;
     checker::check(&summary.recordings);
 }
+
+#[tokio::test]
+async fn a_primary_that_refuses_everything_is_left_with_a_persons_word_and_fenced_when_it_serves_again()
+ {
+    drill(Scenario::FailoverRefusing, None).await;
+}
+
+#[tokio::test]
+async fn a_half_dead_primary_is_left_when_two_people_accept_by_name_what_is_not_known() {
+    drill(Scenario::FailoverHalfDead, None).await;
+}
+
+#[tokio::test]
+async fn what_does_not_start_is_left_behind_by_name_and_everything_else_is_as_it_was() {
+    drill(Scenario::LeftBehind, None).await;
+}
+
+#[tokio::test]
+async fn after_a_second_disaster_the_well_site_becomes_what_it_was_itself() {
+    drill(Scenario::SecondDisaster, None).await;
+}
+
+#[tokio::test]
+async fn two_people_are_two_people() {
+    drill(Scenario::TwoPeople, None).await;
+}

@@ -8,6 +8,7 @@
 mod baselines;
 mod executions;
 mod faults;
+mod first_state;
 mod formats;
 mod interleavings;
 mod unfence;
