@@ -280,7 +280,7 @@ fn warn_untold(told: Result<(), Failure>) {
 }
 
 /// Once people are asked, a pass lasts no longer than this, so that their answer is soon looked at; long enough to go on fencing.
-const PASS_WHILE_ASKING: Duration = Duration::from_secs(20);
+const PASS_WHILE_ASKING: Duration = Duration::from_secs(10);
 
 /// How long one call of a run keeps at it before it tells the state machine how things stand.
 fn patience(ports: &Ports, plan: &Plan, spent: SignedDuration) -> Duration {
