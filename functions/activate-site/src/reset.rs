@@ -99,17 +99,17 @@ pub(crate) async fn work_on(
         Ok(End::AsRecorded(runs)) => {
             // A run that goes on at a standby is nobody's to end here: it is told.
             let runs = if is_active { &[] } else { runs.as_slice() };
-            tell(ports, order, &[], runs).await?;
+            tell(ports, order, &[], runs).await;
             end(ports, order, true).await?;
             Ok(Worked::AsRecorded)
         }
         Ok(End::Gone(gone)) => {
-            tell(ports, order, &gone, &[]).await?;
+            tell(ports, order, &gone, &[]).await;
             end(ports, order, false).await?;
             Ok(Worked::Left(gone.len()))
         }
         Ok(End::Differs(left)) if is_late(ports, plan, order) => {
-            tell(ports, order, &left, &[]).await?;
+            tell(ports, order, &left, &[]).await;
             end(ports, order, false).await?;
             Ok(Worked::Left(left.len()))
         }
@@ -230,12 +230,8 @@ async fn free(ports: &Ports, invocation: &Invocation) -> Result<(), Failure> {
         .await
 }
 
-async fn tell(
-    ports: &Ports,
-    order: &Reset,
-    left: &[Subject],
-    runs: &[Subject],
-) -> Result<(), Failure> {
+/// While SNS is down nobody hears of it, and the order ends all the same: it would block every planned run.
+async fn tell(ports: &Ports, order: &Reset, left: &[Subject], runs: &[Subject]) {
     let site = order.site;
     let result = if left.is_empty() {
         "is as it was recorded, by its own word"
@@ -249,14 +245,14 @@ async fn tell(
     list(&mut message, "Still differ, or are gone", left);
     list(&mut message, "Runs that go on there", runs);
     let _ = write!(message, "\nLedger: runs/{}/ledger/Reset/\n", order.id);
-    ports
-        .notices
-        .publish(Notice {
-            audience: Audience::Managers,
-            subject: format!("[{}] reset: the {site} site {result}", ports.plan_name),
-            message,
-        })
-        .await
+    let notice = Notice {
+        audience: Audience::Managers,
+        subject: format!("[{}] reset: the {site} site {result}", ports.plan_name),
+        message,
+    };
+    if let Err(failure) = ports.notices.publish(notice).await {
+        tracing::error!(%failure, %site, result, "nobody was notified of the end of a reset");
+    }
 }
 
 fn list(message: &mut String, title: &str, subjects: &[Subject]) {

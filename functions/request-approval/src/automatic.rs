@@ -11,7 +11,7 @@ pub(crate) async fn decide(
     request: &Request,
 ) -> Result<String, Failure> {
     let run = asked.run;
-    let key = keys::incident(&run.run);
+    let key = keys::incident(&Incident::id_of(&run.run));
     let (state, incident) = futures::join!(ports.state(), ports.read::<Incident>(&key));
     let (state, incident) = (state?, incident?);
     let (judged, target) = futures::join!(

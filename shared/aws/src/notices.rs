@@ -201,6 +201,7 @@ pub fn subject_line(text: &str) -> String {
 #[derive(Clone, Default)]
 pub struct MemoryNotices {
     down: Arc<AtomicBool>,
+    escalation_down: Arc<AtomicBool>,
     sent: Arc<Mutex<Vec<Notice>>>,
     forms: Arc<Mutex<Vec<Forms>>>,
 }
@@ -209,6 +210,22 @@ impl MemoryNotices {
     /// While SNS is down, every publish and every listing fails as `Transient`.
     pub fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::Relaxed);
+    }
+
+    /// Only the escalation topic fails, for example because it was deleted.
+    pub fn set_escalation_down(&self, down: bool) {
+        self.escalation_down.store(down, Ordering::Relaxed);
+    }
+
+    fn require_audience(&self, audience: Audience) -> Result<(), Failure> {
+        self.require_up()?;
+        if audience == Audience::Escalation && self.escalation_down.load(Ordering::Relaxed) {
+            return Err(Failure::new(
+                FailureName::Transient,
+                "the escalation topic is down",
+            ));
+        }
+        Ok(())
     }
 
     fn require_up(&self) -> Result<(), Failure> {
@@ -240,7 +257,7 @@ impl MemoryNotices {
 #[async_trait]
 impl Notices for MemoryNotices {
     async fn publish(&self, notice: Notice) -> Result<(), Failure> {
-        self.require_up()?;
+        self.require_audience(notice.audience)?;
         self.sent
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -249,7 +266,7 @@ impl Notices for MemoryNotices {
     }
 
     async fn publish_in_forms(&self, notice: Notice, forms: Forms) -> Result<(), Failure> {
-        self.require_up()?;
+        self.require_audience(notice.audience)?;
         self.forms
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -25,6 +25,7 @@ pub struct DecisionPoll {
     pub request: Request,
     /// Whether it was sent by an earlier call: before that nobody has had time to read it.
     pub was_sent: bool,
+    was_notified: bool,
 }
 
 impl Ports {
@@ -43,7 +44,7 @@ impl Ports {
         let (stored_request, decided) = (stored.as_ref(), decisions.as_ref());
         match next(asked, stored_request, decided, fresh, self.now()) {
             Step::Open { request, void } => self.open(asked, *request, void, stored_request).await,
-            Step::Tell(telling, request) => self.send(asked, *request, telling).await,
+            Step::Tell(telling, request) => self.send_due(asked, *request, telling).await,
             Step::Answer(answer) => {
                 let request = stored.clone().ok_or_else(|| {
                     Failure::internal("an answer to a request that is not stored")
@@ -53,6 +54,7 @@ impl Ports {
                     reason: describe(answer, &request, decided),
                     notification: None,
                     was_sent: request.sent_at.is_some(),
+                    was_notified: false,
                     request,
                 })
             }
@@ -76,6 +78,7 @@ impl Ports {
                 notification: None,
                 request,
                 was_sent: false,
+                was_notified: false,
             });
         }
         match void {
@@ -85,9 +88,36 @@ impl Ports {
                 notification: None,
                 request,
                 was_sent: false,
+                was_notified: false,
             }),
             None => self.send(asked, request, Telling::Ask).await,
         }
+    }
+
+    /// An escalation that cannot be sent is due again at each call. It must not hold back the reminders to those who can be reached.
+    async fn send_due(
+        &self,
+        asked: &Asked<'_>,
+        request: Request,
+        telling: Telling,
+    ) -> Result<DecisionPoll, Failure> {
+        let reminded_at = request.reminded_at;
+        let poll = self.send(asked, request, telling).await?;
+        let every = asked.plan.approval.remind_every_seconds.signed();
+        let now = self.now();
+        if telling != Telling::Escalate || poll.was_notified || now < reminded_at + every {
+            return Ok(poll);
+        }
+        let stored = self.request(&asked.run.run, &asked.question).await?;
+        let Some(mut due) = stored.filter(|stored| stored.id == poll.request.id) else {
+            return Ok(poll);
+        };
+        due.reminded_at = now;
+        let reminded = self.send(asked, due, Telling::Remind).await?;
+        Ok(DecisionPoll {
+            reason: format!("{}; {}", poll.reason, reminded.reason),
+            ..reminded
+        })
     }
 
     /// At-least-once: sends, then persists the marker. A message that could not be sent is not noted, so that the next call sends it.
@@ -134,6 +164,7 @@ impl Ports {
             notification: Some(reason.clone()),
             reason,
             was_sent: telling != Telling::Ask,
+            was_notified: sent.is_ok(),
             request,
         })
     }

@@ -22,7 +22,7 @@ impl Drill<'_> {
             .say("the primary's fence is lifted; a person starts a failover back to it");
         let cloud = &self.world.cloud;
         let input = json!({"mode": "failover"});
-        let by_hand = cloud.start_execution(Some("second"), &input).await?;
+        let by_hand = cloud.start_execution(Some("way-back"), &input).await?;
         let world = &*self.world;
         // The probe may have been faster: then the start by hand is refused, and its run is the one that counts.
         let run = world
@@ -31,7 +31,7 @@ impl Drill<'_> {
                 Ok(state.and_then(|s| s.lock).map(|lock| lock.run))
             })
             .await?;
-        let execution = if run.as_str() == "second" {
+        let execution = if run.as_str() == "way-back" {
             cloud.describe_execution(&by_hand).await?
         } else {
             let all = cloud.list_executions().await?.into_iter();

@@ -106,3 +106,22 @@ async fn the_plan_does_not_decide_before_people_could_be_asked() {
         assert!(!answer.reason.contains("the plan"), "{}", answer.reason);
     }
 }
+
+/// An escalation that never gets out is due at each look: the managers are reminded all the same.
+#[tokio::test]
+async fn an_escalation_that_cannot_be_sent_holds_back_no_reminder() {
+    let world = without_opt_in().await;
+    world.ask().await;
+    world.notices.set_escalation_down(true);
+    // The example plan escalates after 900 s and reminds every 600 s.
+    for (later, expected) in [(610, 2), (300, 2), (310, 3), (620, 4)] {
+        world.later(later, DownCause::ConnectTimeout).await;
+        world.try_ask().await.unwrap();
+        world.try_ask().await.unwrap();
+        assert_eq!(world.notices.sent().len(), expected);
+    }
+    assert_eq!(request(&world).await.escalated_at, None);
+    world.notices.set_escalation_down(false);
+    world.try_ask().await.unwrap();
+    assert!(request(&world).await.escalated_at.is_some());
+}

@@ -52,7 +52,9 @@ pub fn may_approve(known: Automatic<'_>, now: Timestamp) -> Result<String, Vec<S
         "only the start of a run is approved by the plan".to_owned(),
     );
     found(
-        incident.is_none_or(|incident| incident.site != asked.run.from),
+        incident.is_none_or(|incident| {
+            incident.site != asked.run.from || !incident.has_started(&asked.run.run)
+        }),
         "a person started this run, and a person decides on it".to_owned(),
     );
     found(
@@ -229,11 +231,14 @@ mod tests {
     fn the_plan_approves_only_when_nothing_speaks_against_it() {
         assert_eq!(World::new().against(), Vec::<String>::new());
         type Worse = fn(&mut World);
-        let table: [(&str, Worse); 14] = [
+        let table: [(&str, Worse); 15] = [
             ("no automatic failover", |w| {
                 w.plan.automatic_failover = None
             }),
             ("a person started", |w| w.incident = None),
+            ("a person started", |w| {
+                w.run.run = crate::site::RunId::new("incident-0-0-2");
+            }),
             ("a person resumed", |w| w.run.attempt = 2),
             ("calls for no failover", |w| {
                 w.judged = judged(Verdict::Degraded)
@@ -266,6 +271,13 @@ mod tests {
             assert_eq!(against.len(), 1, "{against:?}");
             assert!(against[0].contains(expected), "{against:?}");
         }
+        // A run that the incident has started again is the plan's to approve as the first one was.
+        let mut again = World::new();
+        again.run.run = crate::site::RunId::new("incident-0-0-2");
+        if let Some(incident) = &mut again.incident {
+            incident.restarts = 1;
+        }
+        assert_eq!(again.against(), Vec::<String>::new());
         let mut held = World::new();
         held.state.hold = Some(Hold {
             who: "w".into(),

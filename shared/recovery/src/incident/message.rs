@@ -140,7 +140,7 @@ pub fn restarted(plan: &Plan, incident: &Incident, restart: u32) -> Message {
         format!("[{}] {failed} failed before it began", plan.name),
         format!(
             "The execution {failed} failed and left no run: nobody was asked and nothing was changed. The {} site is still {}.\n\
-             A run is started as {next}. It asks for approval, and a person decides on it. {limit}\n\
+             A run is started as {next}. It asks for approval like the one before. {limit}\n\
              Why {failed} failed stands in the Step Functions console and in the logs of begin-run.\n",
             incident.site, incident.verdict,
         ),

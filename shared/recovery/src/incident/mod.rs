@@ -118,6 +118,19 @@ impl Incident {
         (0..=self.restarts).any(|restarts| self.run_after(restarts) == *run)
     }
 
+    /// The id of the incident that would have started this run: `incident-<epoch>-<seconds>`, and `-2` or `-3` behind it after a restart.
+    #[must_use]
+    pub fn id_of(run: &RunId) -> RunId {
+        let text = run.as_str();
+        let restart = (2..=MOST_RESTARTS.saturating_add(1))
+            .find_map(|number| text.strip_suffix(&format!("-{number}")));
+        match restart {
+            // An incident whose seconds are 2 or 3 began in 1970.
+            Some(id) if id.split('-').count() == 3 => RunId::new(id),
+            _ => run.clone(),
+        }
+    }
+
     /// The name of the run after so many restarts.
     pub(crate) fn run_after(&self, restarts: u32) -> RunId {
         match restarts {
@@ -211,6 +224,19 @@ mod tests {
             fresh: vec![],
             isolated: vec![],
             stale: vec![],
+        }
+    }
+
+    #[test]
+    fn the_incident_of_a_run_is_found_by_its_name() {
+        for (run, id) in [
+            ("incident-0-1795948470", "incident-0-1795948470"),
+            ("incident-0-1795948470-2", "incident-0-1795948470"),
+            ("incident-12-1795948470-3", "incident-12-1795948470"),
+            ("incident-0-2", "incident-0-2"),
+            ("by-hand-2", "by-hand-2"),
+        ] {
+            assert_eq!(Incident::id_of(&RunId::new(run)), RunId::new(id), "{run}");
         }
     }
 

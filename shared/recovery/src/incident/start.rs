@@ -63,7 +63,7 @@ impl fmt::Display for Block {
             Self::CoolDown { until } => write!(f, "blocked: cool-down until {until}"),
             Self::AcknowledgementDue(run) => write!(
                 f,
-                "blocked: nobody has acknowledged what run {run} left behind"
+                "blocked: nobody has vouched for the active site after run {run}"
             ),
             Self::TargetFenced(site) => write!(f, "blocked: a fence stands on the {site} site"),
             Self::TargetUnhealthy { site, verdict } => {
@@ -143,7 +143,7 @@ mod tests {
         all.unsettled = Some(run.clone());
         assert_eq!(
             said(&all, Verdict::Healthy),
-            ["blocked: nobody has acknowledged what run r left behind"]
+            ["blocked: nobody has vouched for the active site after run r"]
         );
         all.take_lock(&run, &RunToken::new("t"), Mode::Failover, at(1))
             .unwrap();
