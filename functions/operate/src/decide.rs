@@ -6,6 +6,7 @@ use recovery::approval::{
 };
 use recovery::site::RunId;
 
+use crate::reading::Reader;
 use crate::{fence, invalid};
 
 /// Somebody's decision, before it is known what on.
@@ -40,6 +41,7 @@ impl Asking<'_> {
 
 pub(crate) async fn decide(
     ports: &Ports,
+    reader: &Reader<'_>,
     run: &RunId,
     id: Option<&ApprovalId>,
     asking: Asking<'_>,
@@ -71,7 +73,7 @@ pub(crate) async fn decide(
     let receipt = receipt.ok_or_else(|| invalid(format!("there is no request {id}")))?;
     let done = words(&request, asking, receipt, ports.plan_name.as_str())?;
     if let (Some(End::Approved), Question::Unfence { site, .. }) = (done.end, &request.question) {
-        let lifted = fence::lift(ports, *site, fence::ground_of(&request)).await?;
+        let lifted = fence::lift(ports, reader, *site, fence::ground_of(&request)).await?;
         return Ok(format!("{}; {lifted}", done.text));
     }
     Ok(done.text)

@@ -11,6 +11,7 @@ use recovery::site::SiteLabel;
 use recovery::state::{LiftGround, Lifted, Refusal};
 
 use crate::decide::{Asking, words};
+use crate::reading::Reader;
 
 /// How long an operator waits for a pass that is under way; it stops within seconds, unless it was killed.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(40);
@@ -18,6 +19,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 pub(crate) async fn unfence(
     ports: &Ports,
+    reader: &Reader<'_>,
     site: SiteLabel,
     asking: Asking<'_>,
 ) -> Result<String, Failure> {
@@ -27,6 +29,10 @@ pub(crate) async fn unfence(
         let (run, since) = (lock.run.clone(), lock.taken_at);
         return Err(Refusal::Locked { run, since }.into());
     }
+    if !asking.confirmed {
+        reader.wait_for_quiet(ports, site).await?;
+    }
+    let state = ports.state().await?;
     let fence = state.fences.get(&site).ok_or(Refusal::NoFence { site })?;
     let active = state.active_site == site;
     let now = ports.now();
@@ -39,7 +45,7 @@ pub(crate) async fn unfence(
     let decisions = ports.decisions_on(&request).await?;
     // Approved on the page, or by an act that died before it lifted the fence.
     if decisions.as_ref().and_then(Decisions::end) == Some(End::Approved) {
-        return lift(ports, site, ground_of(&request)).await;
+        return lift(ports, reader, site, ground_of(&request)).await;
     }
     let wish = asking.wish(&request);
     let receipt = ports.record_decision(&request.id, wish).await?;
@@ -54,7 +60,7 @@ pub(crate) async fn unfence(
     );
     let done = words(&request, asking, receipt, plan.name.as_str())?;
     if done.end == Some(End::Approved) {
-        return lift(ports, site, ground_of(&request)).await;
+        return lift(ports, reader, site, ground_of(&request)).await;
     }
     if first {
         ask_others(ports, &request, site, asking).await?;
@@ -129,9 +135,13 @@ pub(crate) fn ground_of(request: &Request) -> LiftGround {
 /// it may have woken since the request was made.
 pub(crate) async fn lift(
     ports: &Ports,
+    reader: &Reader<'_>,
     site: SiteLabel,
     ground: LiftGround,
 ) -> Result<String, Failure> {
+    if ground == LiftGround::FreshReading {
+        reader.wait_for_quiet(ports, site).await?;
+    }
     let asked_at = ports.now();
     let fence = loop {
         let now = ports.now();

@@ -58,6 +58,7 @@ pub(crate) async fn resolve(
 
 #[cfg(test)]
 mod tests {
+    use aws::fence_watch::MemoryFenceWatch;
     use std::sync::Arc;
     use std::time::Duration;
 
@@ -80,7 +81,13 @@ mod tests {
 
     async fn act(ports: &Ports, act: Value) -> Result<String, Failure> {
         let event: Event = serde_json::from_value(act).unwrap();
-        let reply = handle(event, ports, &Invocation::lasting(Duration::from_secs(60))).await?;
+        let reply = handle(
+            event,
+            ports,
+            &MemoryFenceWatch::default(),
+            &Invocation::lasting(Duration::from_secs(60)),
+        )
+        .await?;
         let reply = serde_json::to_value(reply).unwrap();
         Ok(reply["done"].as_str().unwrap().to_owned())
     }

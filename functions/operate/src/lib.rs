@@ -8,6 +8,7 @@ mod fence;
 mod key;
 mod lessons;
 mod promote;
+mod reading;
 mod reset;
 mod url;
 mod vouch;
@@ -15,6 +16,7 @@ mod vouch;
 #[cfg(test)]
 mod tests;
 
+use aws::fence_watch::FenceWatch;
 use aws::http::{HttpAnswer, HttpRequest};
 use aws::notices::{Audience, Notice};
 use aws::serve::parse;
@@ -26,6 +28,8 @@ use recovery::site::{ContentDigest, RunId, SiteLabel};
 use recovery::state::Hold;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+use crate::reading::Reader;
 
 /// A human act.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -235,12 +239,14 @@ struct Record<'a> {
 pub async fn handle(
     event: Event,
     ports: &Ports,
+    watch: &dyn FenceWatch,
     invocation: &Invocation,
 ) -> Result<Reply, Failure> {
+    let reader = &Reader { watch, invocation };
     if HttpRequest::is_one(&event.0) {
         let request = url::read(&event.0);
         let result = match request {
-            Ok((act, door)) => perform(&act, &door, ports, invocation).await,
+            Ok((act, door)) => perform(&act, &door, ports, reader).await,
             Err(failure) => Err(failure),
         };
         return Ok(Reply::Http(url::answer(result)));
@@ -249,16 +255,14 @@ pub async fn handle(
     let door = Door::Invoke {
         request: invocation.request_id.clone(),
     };
-    perform(&act, &door, ports, invocation)
-        .await
-        .map(Reply::Plain)
+    perform(&act, &door, ports, reader).await.map(Reply::Plain)
 }
 
 async fn perform(
     act: &Act,
     door: &Door,
     ports: &Ports,
-    invocation: &Invocation,
+    reader: &Reader<'_>,
 ) -> Result<Answer, Failure> {
     let (who, why) = act.who_and_why();
     if who.trim().is_empty() || why.trim().is_empty() {
@@ -269,8 +273,8 @@ async fn perform(
     }
     ports.plan().await?;
     // What was asked is recorded before it is done, so that no act goes without a trace.
-    record(act, door, ports, invocation).await?;
-    let mut done = carry_out(act, door, ports).await?;
+    record(act, door, ports, reader.invocation).await?;
+    let mut done = carry_out(act, door, ports, reader).await?;
     // The act is done. An error would say that it is not.
     if let Err(failure) = notify(act, door, ports, &done).await {
         done = format!("{done}; the managers could not be notified: {failure}");
@@ -282,7 +286,12 @@ fn invalid(problem: impl Into<String>) -> Failure {
     Failure::new(FailureName::InvalidEvent, problem)
 }
 
-async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Failure> {
+async fn carry_out(
+    act: &Act,
+    door: &Door,
+    ports: &Ports,
+    reader: &Reader<'_>,
+) -> Result<String, Failure> {
     let now = ports.now();
     match act {
         Act::Decide {
@@ -303,7 +312,7 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
                 confirmed,
                 accept,
             };
-            decide::decide(ports, run, request.as_ref(), asking).await
+            decide::decide(ports, reader, run, request.as_ref(), asking).await
         }
         Act::CreateState { confirm, .. } => {
             let confirmed = confirm.as_deref() == Some(ports.plan_name.as_str());
@@ -354,7 +363,7 @@ async fn carry_out(act: &Act, door: &Door, ports: &Ports) -> Result<String, Fail
                 confirmed,
                 accept: &[],
             };
-            fence::unfence(ports, *site, asking).await
+            fence::unfence(ports, reader, *site, asking).await
         }
         Act::Reset { site, who, why } => reset::order(ports, *site, who, why).await,
         Act::AddLesson {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws::fence_watch::MemoryFenceWatch;
 use aws::notices::MemoryNotices;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
@@ -40,7 +41,7 @@ async fn act(ports: &Ports, act: Value) -> Result<Answer, Failure> {
     let event: Event = serde_json::from_value(act).unwrap();
     let mut invocation = Invocation::lasting(Duration::from_secs(30));
     invocation.request_id = ports.random_bits().unwrap().to_string();
-    match handle(event, ports, &invocation).await? {
+    match handle(event, ports, &MemoryFenceWatch::default(), &invocation).await? {
         Reply::Plain(answer) => Ok(answer),
         Reply::Http(answer) => panic!("{answer:?}"),
     }

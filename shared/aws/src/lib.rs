@@ -11,6 +11,7 @@ pub mod events;
 pub mod executions;
 pub mod failure;
 mod fence_news;
+pub mod fence_watch;
 pub mod fences;
 mod formats;
 pub mod http;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws::access_points::MemoryAccessPoints;
 use aws::executions::MemoryExecutions;
+use aws::fence_watch::{FenceWatch, MemoryFenceWatch};
 use aws::store::Store;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
@@ -128,8 +129,17 @@ pub(crate) async fn commit(ports: &Ports, execution: &str) -> Result<(), Failure
 }
 
 pub(crate) async fn act(ports: &Ports, act: Value) -> Result<(), Failure> {
+    act_watched(ports, &MemoryFenceWatch::default(), act).await
+}
+
+/// The same, with the watch that an act may start.
+pub(crate) async fn act_watched(
+    ports: &Ports,
+    watch: &dyn FenceWatch,
+    act: Value,
+) -> Result<(), Failure> {
     let event = serde_json::from_value(act).unwrap();
-    operate::handle(event, ports, &invocation())
+    operate::handle(event, ports, watch, &invocation())
         .await
         .map(|_| ())
 }
