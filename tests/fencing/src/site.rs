@@ -364,6 +364,21 @@ impl Site {
             .await
     }
 
+    /// One look of the run at this site as its target.
+    ///
+    /// # Errors
+    /// What the function says.
+    pub async fn validate_in_run(&self) -> Result<validate_site::Answer, Failure> {
+        let event = validate_site::Event {
+            run: RunId::new(RUN),
+            token: RunToken::new(EXECUTION),
+        };
+        let invocation = self.invocation();
+        validate_site::handle(event, &self.ports, &invocation)
+            .boxed_local()
+            .await
+    }
+
     /// One pass of the run over its fence.
     ///
     /// # Errors

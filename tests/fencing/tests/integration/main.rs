@@ -8,6 +8,7 @@
 
 mod dying;
 mod estate;
+mod faults;
 mod holding;
 mod left_behind;
 mod planned;
