@@ -5,7 +5,7 @@ use recovery::approval::{ApprovalAnswer, Asked, Decisions, Door, Override, Quest
 use recovery::aws_fence::{AwsFence, BucketFence};
 use recovery::fence::FenceAnswer;
 use recovery::plan::Plan;
-use recovery::run::RunDocument;
+use recovery::run::{RunDocument, Stage};
 use recovery::state::{Fence, FenceGap};
 
 use crate::aws_fence::Held;
@@ -38,6 +38,15 @@ impl Asking<'_> {
             return Ok((FenceAnswer::Proceed, why.to_owned()));
         }
         let asked = Asked::fence(self.plan, self.run, self.fence, needed);
+        // What is asked may change with each pass, and each change asks anew: that must end, too.
+        let now = self.ports.now();
+        let began = self.run.entered_at(Stage::Fence, now);
+        let longest = self.plan.fence.give_up_after_seconds.signed()
+            + self.plan.approval.expires_after_seconds.signed() * 2;
+        if now.duration_since(began) >= longest {
+            let why = "what people were asked to accept went on changing until time was up";
+            return Ok((FenceAnswer::FenceUnverified, why.to_owned()));
+        }
         let poll = self.ports.poll_decision(&asked).await?;
         let answer = match poll.answer {
             ApprovalAnswer::Approved => FenceAnswer::Proceed,

@@ -1,6 +1,6 @@
 //! Pausing what cannot be read: by the ids of the baseline that the run froze. Nothing is verified by it; a later reading does that.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws::{Failure, Ports};
@@ -8,7 +8,7 @@ use databricks::Workspace;
 use futures::future::join_all;
 use jiff::SignedDuration;
 use recovery::fence::{FenceStep, steps};
-use recovery::inventory::Inventory;
+use recovery::inventory::{Inventory, Subject};
 use recovery::plan::Plan;
 use recovery::site::{RunId, SiteLabel};
 use sites::carry_out;
@@ -20,7 +20,7 @@ use crate::records::Records;
 /// What is tried at a site that does not let us sign in, the most dangerous first. If one of them succeeds, all are done.
 const FIRST_ACTS: usize = 3;
 /// What the platform acknowledged is done again after this long, since nobody can read whether it still holds.
-const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
+pub(crate) const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(10);
 
 /// What the baseline knows of one site.
 pub(crate) struct Blind<'a> {
@@ -44,7 +44,7 @@ impl<'a> Blind<'a> {
     }
 
     /// The record of this very site; `None` if there is none, or if both sites have one URL, so that what answers may be the other one.
-    async fn record(&self) -> Option<&Inventory> {
+    pub(crate) async fn record(&self) -> Option<&Inventory> {
         let read = async {
             let run = self.ports.run(&self.run).await?;
             let urls = &run.evidence.workspace_urls;
@@ -65,10 +65,10 @@ impl<'a> Blind<'a> {
         record.await.as_ref()
     }
 
-    /// The steps for these kinds, by the record; what was acknowledged a while ago is left out.
+    /// The steps for what could not be read, by the record; what was acknowledged a while ago is left out, and what the lists did show.
     pub(crate) async fn due_steps(
         &self,
-        unread: &BTreeSet<&str>,
+        unread: &BTreeMap<String, Option<BTreeSet<String>>>,
         records: &Records<'_>,
         repeat_after: Duration,
     ) -> Vec<FenceStep> {
@@ -81,7 +81,12 @@ impl<'a> Blind<'a> {
         let now = self.ports.now();
         let is_due = |step: &FenceStep| {
             let subject = step.subject.as_ref();
-            subject.is_some_and(|subject| unread.contains(subject.kind.as_str()))
+            let is_unread = |subject: &Subject| match unread.get(&subject.kind) {
+                Some(Some(ids)) => ids.contains(&subject.id),
+                Some(None) => true,
+                None => false,
+            };
+            subject.is_some_and(is_unread)
                 && records.is_due_unseen(step, now, AGAIN_AFTER, repeat_after)
         };
         let all = steps(record, &self.plan.kinds, now);
@@ -101,8 +106,9 @@ impl<'a> Blind<'a> {
         let Ok(writer) = door.unverified() else {
             return Ok(());
         };
-        let kinds: BTreeSet<&str> = self.plan.kinds.iter().map(|kind| kind.as_str()).collect();
-        let mut first = self.due_steps(&kinds, records, Duration::ZERO).await;
+        let kinds = self.plan.kinds.iter();
+        let all = kinds.map(|kind| (kind.as_str().to_owned(), None)).collect();
+        let mut first = self.due_steps(&all, records, Duration::ZERO).await;
         first.truncate(FIRST_ACTS);
         if first.is_empty() {
             return Ok(());

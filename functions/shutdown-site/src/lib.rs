@@ -183,8 +183,9 @@ async fn in_run(
     news::nothing_yet(ports, run_id, site).await?;
     let mut fence = fence.ok_or(Refusal::NoFence { site })?;
     if reads_first && found.is_quiet() {
+        let is_denied = in_aws.denies_replication().await?;
         let has_drained = ports
-            .change_state(|state| state.stop_replication(site, run_id, token))
+            .change_state(|state| state.stop_replication(site, run_id, token, is_denied))
             .await?;
         if !has_drained {
             return wait_for_drain(ports, &run, token).await;
@@ -198,7 +199,7 @@ async fn in_run(
     let now = ports.now();
     let patience_is_over = now.duration_since(began) >= plan.fence.give_up_after_seconds.signed();
     let mut reason = format!("the {site} site: {}; {}", found.words(), held.words());
-    let (answer, gap) = match decide(&fence, found.is_quiet(), run.mode, began, plan.fence, now) {
+    let (answer, gap) = match decide(&fence, found.condition(), run.mode, began, plan.fence, now) {
         FenceDecision::Continue => (FenceAnswer::Continue, None),
         FenceDecision::Drain => (FenceAnswer::Drain, None),
         FenceDecision::Proceed(gap) => (FenceAnswer::Proceed, gap),

@@ -8,15 +8,15 @@ use databricks::{Contacts, Timeouts, Workspace, Writer};
 use futures::FutureExt;
 use recovery::approval::Override;
 use recovery::failure::FailureName;
-use recovery::fence::{FenceStep, steps, still_live};
+use recovery::fence::{FenceStep, steps, steps_without_jobs, still_live};
 use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
 use recovery::site::{RunId, SiteLabel};
 use recovery::state::{Fence, QuietReading, Refusal, SiteCondition};
-use sites::{PartialReading, failure_at, is_our_own, read_parts, read_unfenceable};
+use sites::{PartialReading, Unread, failure_at, is_our_own, read_parts, read_unfenceable};
 
-use crate::blind::Blind;
+use crate::blind::{AGAIN_AFTER, Blind};
 use crate::board::Board;
 use crate::guard::{Guard, Halt, Right};
 use crate::lanes::Lanes;
@@ -35,8 +35,12 @@ const ROUND: Duration = Duration::from_secs(20);
 const ACTS_TO_READINGS: u32 = 3;
 /// One request of a list is repeated for as long as so many calls may take.
 const CALLS_PER_LIST: u32 = 3;
+/// Why nothing is believed of an answer.
+const NAMELESS: &str = "what answers does not say which workspace it is";
 /// Objects that are named in a sentence.
 const MOST_NAMED: usize = 3;
+/// How a subject says that it is a run.
+const RUN: &str = "run";
 
 /// What a pass found at its end.
 #[derive(Clone, Debug)]
@@ -97,15 +101,17 @@ impl Remains {
     /// What people must accept to leave the site like this.
     pub(crate) fn as_override(&self, site: SiteLabel) -> Override {
         let mut live: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut unread: BTreeSet<String> = self.unread.keys().cloned().collect();
         for subject in &self.live {
+            if subject.kind == RUN {
+                // Each pass shows other ones: what people accept is that runs go on.
+                unread.insert(RUN.to_owned());
+                continue;
+            }
             let ids = live.entry(subject.kind.clone()).or_default();
             ids.insert(subject.id.clone());
         }
-        Override::FenceIncomplete {
-            site,
-            unread: self.unread.keys().cloned().collect(),
-            live,
-        }
+        Override::FenceIncomplete { site, unread, live }
     }
 }
 
@@ -115,7 +121,7 @@ impl Found {
     }
 
     /// What this says of the site; `None` if this pass found nothing out.
-    const fn condition(&self) -> Option<SiteCondition> {
+    pub(crate) const fn condition(&self) -> Option<SiteCondition> {
         match self {
             Self::Quiet(reading) => Some(SiteCondition::Quiet(*reading)),
             Self::NotQuiet(_) => Some(SiteCondition::Answering),
@@ -229,6 +235,7 @@ impl<'a> Pass<'a> {
             Ok(writer) => writer,
             Err(gone) => return Ok(gone),
         };
+        self.note_answer().await?;
         let board = Board::new();
         let lanes = Lanes {
             guard: &self.guard,
@@ -273,7 +280,16 @@ impl<'a> Pass<'a> {
         self.unverified(door)?;
         let contacts = door.take_contacts().and(workspace.take_contacts());
         match gone(&contacts) {
+            // It refuses every read, and has obeyed a moment ago: what it was told holds or not, nobody knows.
+            Some(Found::Refusing(why)) if self.records.has_accepted_within(AGAIN_AFTER) => Ok(Err(
+                Found::NotQuiet(Remains::unknown(&self.plan.kinds, &why)),
+            )),
             Some(found) => Ok(Err(found)),
+            // More than these first tries is sent only to a workspace that has said who it is.
+            None if !door.has_named_itself() => {
+                let remains = Remains::unknown(&self.plan.kinds, NAMELESS);
+                Ok(Err(Found::NotQuiet(remains)))
+            }
             None => Ok(Ok(self.unverified(workspace)?)),
         }
     }
@@ -309,8 +325,8 @@ impl<'a> Pass<'a> {
             let PartialReading { inventory, unread } = self.guard.during(reading).await?;
             let took = reading_began.elapsed();
             kinds = &self.plan.kinds;
-            if let Some(error) = unread.values().find(|error| is_our_own(error)) {
-                return Ok(Err(failure_at(self.site, error).into()));
+            if let Some(ours) = unread.values().find(|one| is_our_own(&one.error)) {
+                return Ok(Err(failure_at(self.site, &ours.error).into()));
             }
             self.unverified(workspace)?;
             if is_whole && let Some(found) = self.is_gone(door, workspace).await? {
@@ -320,7 +336,7 @@ impl<'a> Pass<'a> {
                 reading,
                 live,
                 steps,
-            } = self.see(inventory).await?;
+            } = self.see(inventory, &unread).await?;
             if !live.is_empty() || !unread.is_empty() {
                 self.retract_quiet().await?;
             }
@@ -329,29 +345,36 @@ impl<'a> Pass<'a> {
                     (is_whole || matches!(kind, "job" | "run")) && !unread.contains_key(kind)
                 })
                 .await?;
-            let is_quiet = is_whole && live.is_empty() && unread.is_empty();
+            let shows_nothing = is_whole && live.is_empty() && unread.is_empty();
+            // A front that answers everything with nothing proves nothing of what is behind it.
+            let is_quiet = shows_nothing && workspace.has_named_itself();
             whole_readings += u32::from(is_whole);
             // What people are shown is what is left after the acts of this pass, so the first whole reading is not its last.
             let patience_is_over = began.elapsed() >= patience && whole_readings > 1;
             let is_over = self.invocation.is_over() || patience_is_over;
             if is_whole && is_over && !is_quiet {
+                if shows_nothing {
+                    let remains = Remains::unknown(&self.plan.kinds, NAMELESS);
+                    return Ok(Ok(Found::NotQuiet(remains)));
+                }
                 return Ok(Ok(Found::NotQuiet(Remains {
                     live: live.into_iter().collect(),
                     unread: unread
                         .into_iter()
-                        .map(|(kind, error)| (kind, error.to_string()))
+                        .map(|(kind, one)| (kind, one.error.to_string()))
                         .collect(),
                 })));
             }
             let repeat_after = self.scaled(REPEAT_AFTER);
             let read_at = reading.read_at;
             let due = |step: &FenceStep| self.records.is_due(step, read_at, repeat_after);
-            let unseen: BTreeSet<&str> = unread.keys().map(String::as_str).collect();
-            let mut all = self
-                .blind
-                .due_steps(&unseen, &self.records, repeat_after)
-                .await;
-            all.extend(steps.into_iter().filter(due));
+            let mut all: Vec<FenceStep> = steps.into_iter().filter(due).collect();
+            let unseen = unread
+                .into_iter()
+                .map(|(kind, one)| (kind, one.ids))
+                .collect();
+            let blind = self.blind.due_steps(&unseen, &self.records, repeat_after);
+            all.extend(blind.await);
             board.replace(all);
             drop(tokio::task::spawn_blocking(move || drop(reading)));
             if is_whole && !unfenceable_told {
@@ -397,8 +420,24 @@ impl<'a> Pass<'a> {
     }
 
     /// What this reading says, worked out beside the lanes: of 12,000 jobs that takes long enough to leave the rate unused.
-    async fn see(&self, reading: Inventory) -> Result<Seen, Failure> {
+    async fn see(
+        &self,
+        reading: Inventory,
+        unread: &BTreeMap<String, Unread>,
+    ) -> Result<Seen, Failure> {
         let (kinds, now) = (self.plan.kinds.clone(), self.ports.now());
+        if unread
+            .get(Kind::Job.as_str())
+            .is_some_and(|one| one.ids.is_none())
+        {
+            let record = self.blind.record().await;
+            let (steps, live) = steps_without_jobs(&reading, record, &kinds, now);
+            return Ok(Seen {
+                live: live.into_iter().collect(),
+                steps,
+                reading,
+            });
+        }
         tokio::task::spawn_blocking(move || Seen {
             live: still_live(&reading, &kinds).into_iter().collect(),
             steps: steps(&reading, &kinds, now),
@@ -421,6 +460,19 @@ impl<'a> Pass<'a> {
 
     fn scaled(&self, time: Duration) -> Duration {
         time.div_f64(self.ports.time_scale)
+    }
+
+    /// The site is there: whatever this pass finds, it is neither silent nor refusing from now on.
+    async fn note_answer(&self) -> Result<(), Failure> {
+        self.ports
+            .change_state(|state| {
+                self.guard.require_right(state)?;
+                if let Some(fence) = state.fences.get_mut(&self.site) {
+                    fence.note_answer();
+                }
+                Ok(())
+            })
+            .await
     }
 
     /// Takes the proof of quiet back before anything is done: an operator who lifts the fence now would lift it from a live site.

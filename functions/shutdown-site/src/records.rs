@@ -129,6 +129,14 @@ impl<'a> Records<'a> {
         !is_accepted && !is_fresh
     }
 
+    /// Whether the platform accepted an act at this site within this time.
+    pub(crate) fn has_accepted_within(&self, time: SignedDuration) -> bool {
+        let now = self.ports.now();
+        let known = self.known();
+        let mut accepted = known.acknowledged.values();
+        accepted.any(|at| now.duration_since(*at) < time)
+    }
+
     /// Notes that these are about to be tried, so that a killed function leaves a trace.
     pub(crate) async fn attempt(&self, steps: &[FenceStep]) -> Result<(), Failure> {
         let at = self.ports.now();

@@ -155,7 +155,7 @@ impl Ports {
                 "there is no plan.json in the state bucket; upload one",
             )
         })?;
-        let plan = Plan::parse(&stored.bytes)?.with_safe_waits();
+        let plan = Plan::parse(&stored.bytes)?.with_safe_waits(self.is_local);
         if plan.name != self.plan_name {
             return Err(Failure::new(
                 FailureName::InvalidPlan,

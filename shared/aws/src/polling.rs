@@ -81,7 +81,8 @@ impl Ports {
                 was_notified: false,
             });
         }
-        match void {
+        // Before the start the machine looks at the target again; on its way a run has just looked, and people must hear what is new.
+        match void.filter(|_| asked.question == Question::Start) {
             Some(changed) => Ok(DecisionPoll {
                 answer: ApprovalAnswer::Void,
                 reason: changed,
@@ -169,7 +170,8 @@ impl Ports {
         })
     }
 
-    /// Everything that people have accepted by name in this run, on the newest request of each question.
+    /// What people have accepted by name in this attempt of the run. What they accepted beforehand with its start holds for later attempts
+    /// that go on without asking again; nothing else outlives its attempt.
     ///
     /// # Errors
     /// `StateCorrupt`, or what the store said.
@@ -179,7 +181,12 @@ impl Ports {
             let decisions = self.decisions_on(&request).await?;
             // A decision on another digest is none on this.
             let decisions = decisions.filter(|d| d.id == request.id && d.digest == request.digest);
-            accepted.extend(decisions.iter().flat_map(Decisions::accepted));
+            let beforehand = request.question == Question::Start;
+            if !beforehand && request.attempt != run.attempt {
+                continue;
+            }
+            let of_this = decisions.iter().flat_map(Decisions::accepted);
+            accepted.extend(of_this.filter(|one| !beforehand || request.offers.contains(one)));
         }
         Ok(accepted)
     }

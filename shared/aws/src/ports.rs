@@ -48,6 +48,8 @@ pub struct Ports {
     pub page_url: Option<String>,
     /// How many of a platform's seconds pass in one of ours: 1, but for tests against simulated platforms that run faster.
     pub time_scale: f64,
+    /// Whether AWS is a local cloud (`AWS_ENDPOINT_URL` is set; no template sets it): there alone a plan's `drill_timing` holds.
+    pub is_local: bool,
 }
 
 impl Ports {
@@ -78,6 +80,7 @@ impl Ports {
             random: Arc::new(os_random),
             page_url: environment.page_url.clone(),
             time_scale: 1.0,
+            is_local: std::env::var_os("AWS_ENDPOINT_URL").is_some(),
         };
         Ok((ports, environment, config))
     }
@@ -108,6 +111,7 @@ impl Ports {
             random: counter(),
             page_url: Some("https://page.example/".to_owned()),
             time_scale: 1.0,
+            is_local: true,
         };
         (ports, store, parameters, notices)
     }

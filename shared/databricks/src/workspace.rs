@@ -185,6 +185,12 @@ impl Workspace {
         }
     }
 
+    /// Whether the newest answer that named a workspace named the expected one. What never says who it is may be anything.
+    #[must_use]
+    pub fn has_named_itself(&self) -> bool {
+        self.inner.heard.named() == Some(self.settings().workspace_id)
+    }
+
     /// How the attempts of this client and its clones were answered since this was asked last.
     #[must_use]
     pub fn take_contacts(&self) -> Contacts {

@@ -11,7 +11,7 @@ use crate::kind::{DrMode, Kind};
 use crate::plan::FencePolicy;
 use crate::quartz::NextFires;
 use crate::run::Mode;
-use crate::state::{Fence, FenceGap};
+use crate::state::{Fence, FenceGap, SiteCondition};
 
 /// One step of a pass.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,19 +135,20 @@ pub enum FenceDecision {
     GiveUp,
 }
 
-/// Whether the run may go on, from the fence as it stands after a pass. Patience counts from `began`, when this attempt
+/// Whether the run may go on, from the fence as it stands after a pass and from what that very pass found: `None` if it found nothing
+/// out, and then the run does not go on by what an older one found. Patience counts from `began`, when this attempt
 /// of the run began to fence: the fence itself may be older. A switchover leaves a site that answers, so it goes on only when that was
 /// seen quiet.
 #[must_use]
 pub fn decide(
     fence: &Fence,
-    pass_found_quiet: bool,
+    found: Option<SiteCondition>,
     mode: Mode,
     began: Timestamp,
     policy: FencePolicy,
     now: Timestamp,
 ) -> FenceDecision {
-    if pass_found_quiet {
+    if matches!(found, Some(SiteCondition::Quiet(_))) {
         return if fence.drains {
             FenceDecision::Drain
         } else {
@@ -165,24 +166,55 @@ pub fn decide(
             FenceDecision::Continue
         };
     }
-    if lasts(
-        fence.unreachable_since,
-        policy.proceed_when_unreachable_for_seconds.signed(),
-    ) {
+    let is_silent = found == Some(SiteCondition::Silent);
+    let is_gone = is_silent || found == Some(SiteCondition::Refusing);
+    let silence = policy.proceed_when_unreachable_for_seconds.signed();
+    let refusal = policy.proceed_when_refusing_for_seconds.signed();
+    if is_silent && lasts(fence.unreachable_since, silence) {
         FenceDecision::Proceed(Some(FenceGap::Unreachable))
-    } else if lasts(
-        fence.refusing_since,
-        policy.proceed_when_refusing_for_seconds.signed(),
-    ) {
+    } else if is_gone && lasts(fence.refusing_since, refusal) {
         FenceDecision::NeedsAcceptance(FenceGap::Refusing)
-    } else if patience_is_over
-        && fence.unreachable_since.is_none()
-        && fence.refusing_since.is_none()
-    {
+    } else if patience_is_over && found == Some(SiteCondition::Answering) {
         FenceDecision::NeedsAcceptance(FenceGap::HalfDead)
     } else {
         FenceDecision::Continue
     }
+}
+
+/// The steps and what is live in a reading that lacks the list of jobs. Whose runs are spared is known by `record` only, so a run of a job
+/// that it does not know is not ended, though it is live; and the queue is not emptied in one call.
+#[must_use]
+pub fn steps_without_jobs(
+    site: &Inventory,
+    record: Option<&Inventory>,
+    kinds: &[Kind],
+    now: Timestamp,
+) -> (Vec<FenceStep>, Vec<Subject>) {
+    let known: Vec<&Resource> = record
+        .into_iter()
+        .flat_map(|record| record.of_kind(Kind::Job))
+        .collect();
+    let is_known = |run: &ActiveRun| {
+        run.job_id.is_none_or(|id| {
+            let id = id.to_string();
+            known.iter().any(|job| job.id == id)
+        })
+    };
+    let mut merged = site.clone();
+    merged.resources.retain(|r| r.kind != Kind::Job);
+    merged
+        .resources
+        .extend(known.iter().map(|job| (*job).clone()));
+    let of_jobs = |subject: &Subject| subject.kind == Kind::Job.as_str();
+    let live = still_live(&merged, kinds);
+    let live = live.into_iter().filter(|subject| !of_jobs(subject));
+    merged.runs.retain(is_known);
+    for run in &mut merged.runs {
+        run.queued = false;
+    }
+    let steps = steps(&merged, kinds, now).into_iter();
+    let steps = steps.filter(|step| step.subject.as_ref().is_some_and(|s| !of_jobs(s)));
+    (steps.collect(), live.collect())
 }
 
 #[cfg(test)]
@@ -192,7 +224,7 @@ mod tests {
     use super::*;
     use crate::plan::Seconds;
     use crate::site::{RunId, SiteLabel};
-    use crate::state::{QuietReading, SiteCondition};
+    use crate::state::QuietReading;
 
     fn now() -> Timestamp {
         "2026-03-01T00:00:00Z".parse().unwrap()
@@ -358,71 +390,103 @@ mod tests {
             for (condition, when, expected) in passes {
                 let at = after(*when);
                 fence.note_condition(*condition, at);
-                let decided = decide(&fence, false, Mode::Failover, now(), policy(), at);
+                let found = Some(*condition);
+                let decided = decide(&fence, found, Mode::Failover, now(), policy(), at);
                 assert_eq!(decided, *expected, "{passes:?} at {when} s");
             }
         }
+        // A pass that found nothing out decides nothing, whatever an older one found: the site may have come back.
+        for condition in [Silent, Refusing, Answering] {
+            let mut fence = Fence::raised(RunId::new("r"), now());
+            fence.note_condition(condition, now());
+            let decided = decide(&fence, None, Mode::Failover, now(), policy(), after(9999));
+            assert_eq!(decided, Continue, "{condition:?}");
+        }
         let mut fence = Fence::raised(RunId::new("r"), now());
         fence.note_condition(Refusing, now());
-        fence.note_condition(
-            SiteCondition::Quiet(QuietReading {
-                began_at: now(),
-                ended_at: now(),
-            }),
-            now(),
-        );
+        let quiet = SiteCondition::Quiet(QuietReading {
+            began_at: now(),
+            ended_at: now(),
+        });
+        fence.note_condition(quiet, now());
         assert_eq!(
             (fence.unreachable_since, fence.refusing_since),
             (None, None)
         );
-        let decided = decide(&fence, true, Mode::Failover, now(), policy(), after(1));
+        let decided = decide(
+            &fence,
+            Some(quiet),
+            Mode::Failover,
+            now(),
+            policy(),
+            after(1),
+        );
         assert_eq!(decided, Proceed(None));
     }
 
     #[test]
     fn a_switchover_goes_on_only_from_a_quiet_site_and_waits_for_what_it_wrote() {
-        for (drains, condition, quiet, when, expected) in [
-            (true, None, true, 1, FenceDecision::Drain),
-            (false, None, true, 1, FenceDecision::Proceed(None)),
-            (
-                true,
-                Some(SiteCondition::Silent),
-                false,
-                599,
-                FenceDecision::Continue,
-            ),
-            (
-                true,
-                Some(SiteCondition::Silent),
-                false,
-                600,
-                FenceDecision::GiveUp,
-            ),
-            (
-                true,
-                Some(SiteCondition::Refusing),
-                false,
-                600,
-                FenceDecision::GiveUp,
-            ),
-            (
-                true,
-                Some(SiteCondition::Answering),
-                false,
-                600,
-                FenceDecision::GiveUp,
-            ),
+        let quiet = SiteCondition::Quiet(QuietReading {
+            began_at: now(),
+            ended_at: now(),
+        });
+        for (drains, condition, when, expected) in [
+            (true, quiet, 1, FenceDecision::Drain),
+            (false, quiet, 1, FenceDecision::Proceed(None)),
+            (true, SiteCondition::Silent, 599, FenceDecision::Continue),
+            (true, SiteCondition::Silent, 600, FenceDecision::GiveUp),
+            (true, SiteCondition::Refusing, 600, FenceDecision::GiveUp),
+            (true, SiteCondition::Answering, 600, FenceDecision::GiveUp),
         ] {
             let mut fence = Fence {
                 drains,
                 ..Fence::raised(RunId::new("r"), now())
             };
-            if let Some(condition) = condition {
-                fence.note_condition(condition, now());
-            }
+            fence.note_condition(condition, now());
             let mode = Mode::Switchover;
-            let decided = decide(&fence, quiet, mode, now(), policy(), after(when));
+            let decided = decide(&fence, Some(condition), mode, now(), policy(), after(when));
             assert_eq!(decided, expected, "{condition:?} at {when} s");
         }
+    }
+
+    /// A list of jobs that fails must not end what runs at both sites on purpose.
+    #[test]
+    fn without_the_list_of_jobs_only_runs_of_known_jobs_are_ended() {
+        let spared = json!({"job_id": 1, "settings": {"name": "s", "tags": {"dr-mode": "active-active"}, "continuous": {}}});
+        let record = site(&[(Kind::Job, spared), cron_job(2, "0 0 9 * * ?")], &[]);
+        let run = |id: i64, job: Option<i64>| {
+            let mut run = json!({"run_id": id, "status": {"state": "QUEUED"}});
+            if let Some(job) = job {
+                run["job_id"] = json!(job);
+            }
+            run
+        };
+        let read = site(
+            &[(
+                Kind::Cluster,
+                json!({"cluster_id": "c", "state": "RUNNING"}),
+            )],
+            &[
+                run(11, Some(1)),
+                run(12, Some(2)),
+                run(13, Some(3)),
+                run(14, None),
+            ],
+        );
+        let acts = |record| {
+            let (steps, _) = steps_without_jobs(&read, record, &Kind::ALL, now());
+            steps.into_iter().map(|s| s.act).collect::<Vec<Act>>()
+        };
+        let end = |id: &str| Act::TerminateCluster { id: id.into() };
+        let cancel = |run_id| Act::CancelRun { run_id };
+        assert_eq!(acts(Some(&record)), [cancel(12), cancel(14), end("c")]);
+        assert_eq!(acts(None), [cancel(14), end("c")]);
+        let (_, live) = steps_without_jobs(&read, Some(&record), &Kind::ALL, now());
+        let live: Vec<String> = live.into_iter().map(|s| s.id).collect();
+        assert_eq!(
+            live,
+            ["c", "12", "13", "14"],
+            "run 13 is live and nobody knows whose"
+        );
     }
 }

@@ -22,5 +22,7 @@ pub use offered::{read_names, read_offered};
 pub use permissions::{read_permissions, read_permissions_of};
 pub use pointers::{Pointers, assert_pointers};
 pub use rates::documented_rates;
-pub use read::{Depth, PartialReading, read_inventory, read_parts, read_record, read_unfenceable};
+pub use read::{
+    Depth, PartialReading, Unread, read_inventory, read_parts, read_record, read_unfenceable,
+};
 pub use redact::{REDACTED, redact};

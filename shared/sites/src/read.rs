@@ -1,6 +1,8 @@
 //! Reading what a site holds, as the table of kinds says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use databricks::{Collection, Error, JobId, Object, PipelineId, RunsFilter, Workspace};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -69,7 +71,16 @@ pub struct PartialReading {
     /// What could be read.
     pub inventory: Inventory,
     /// Why a kind, or `run`, could not be read, or not all of it. Of such a kind the reading proves nothing.
-    pub unread: BTreeMap<String, Error>,
+    pub unread: BTreeMap<String, Unread>,
+}
+
+/// What a reading lacks of one kind.
+#[derive(Clone, Debug)]
+pub struct Unread {
+    /// The first error.
+    pub error: Error,
+    /// The objects of which the list is known and the rest is not; `None`: the list itself could not be read.
+    pub ids: Option<BTreeSet<String>>,
 }
 
 /// The name under which a reading that lacks the active runs says so.
@@ -97,10 +108,10 @@ pub async fn read_parts(
     let (mut resources, mut unread) = (Vec::new(), BTreeMap::new());
     for (kind, (read, failed)) in kinds.iter().zip(lists) {
         resources.extend(read);
-        unread.extend(failed.map(|error| (kind.as_str().to_owned(), error)));
+        unread.extend(failed.map(|failed| (kind.as_str().to_owned(), failed)));
     }
     let runs = runs.unwrap_or_else(|error| {
-        unread.insert(RUNS.to_owned(), error);
+        unread.insert(RUNS.to_owned(), Unread { error, ids: None });
         vec![]
     });
     PartialReading {
@@ -109,27 +120,62 @@ pub async fn read_parts(
     }
 }
 
-/// All of a kind that could be read, and the first error.
-async fn read_part(workspace: &Workspace, kind: Kind) -> (Vec<Resource>, Option<Error>) {
+/// After so many failed details in a row no more are asked for: each may cost a time-out, and what the lists show must be acted upon.
+const MOST_FAILED_DETAILS: usize = 12;
+
+/// All of a kind that could be read. An object whose detail failed stays as the list shows it: its mode is known by that.
+async fn read_part(workspace: &Workspace, kind: Kind) -> (Vec<Resource>, Option<Unread>) {
     let listed = match list(workspace, kind.list(), &[]).await {
         Ok(listed) => listed,
-        Err(error) => return (vec![], Some(error)),
+        Err(error) => return (vec![], Some(Unread { error, ids: None })),
     };
     let detail = Detail::Of(Depth::Live);
     let known = Known::of(kind, detail);
-    let objects: Vec<Result<Option<Object>, Error>> = stream::iter(listed)
-        .map(|raw| whole(workspace, kind, detail, &known, raw))
+    let failed_in_a_row = AtomicUsize::new(0);
+    let newest: Mutex<Option<Error>> = Mutex::new(None);
+    let read_one = |raw: Object| {
+        let (known, failed_in_a_row, newest) = (&known, &failed_in_a_row, &newest);
+        async move {
+            if failed_in_a_row.load(Ordering::Relaxed) >= MOST_FAILED_DETAILS
+                && let Some(error) = newest
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .clone()
+            {
+                return (raw, Err(error));
+            }
+            let result = whole(workspace, kind, detail, known, raw.clone()).await;
+            match &result {
+                Ok(_) => failed_in_a_row.store(0, Ordering::Relaxed),
+                Err(error) => {
+                    failed_in_a_row.fetch_add(1, Ordering::Relaxed);
+                    *newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+                }
+            }
+            (raw, result)
+        }
+    };
+    let objects: Vec<(Object, Result<Option<Object>, Error>)> = stream::iter(listed)
+        .map(read_one)
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    let (mut read, mut failed) = (Vec::new(), None);
-    for object in objects {
+    let (mut read, mut failed, mut ids) = (Vec::new(), None, BTreeSet::new());
+    for (listed, object) in objects {
         match object {
             Ok(object) => read.extend(object),
-            Err(error) => failed = failed.or(Some(error)),
+            Err(error) => {
+                ids.extend(kind.id_of(&listed));
+                read.push(listed);
+                failed = failed.or(Some(error));
+            }
         }
     }
-    (protected(kind, read), failed)
+    let unread = failed.map(|error| Unread {
+        error,
+        ids: Some(ids),
+    });
+    (protected(kind, read), unread)
 }
 
 fn protected(kind: Kind, objects: Vec<Object>) -> Vec<Resource> {

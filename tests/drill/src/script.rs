@@ -178,6 +178,11 @@ impl Drill<'_> {
         }
         let execution = self.strike().await?;
         let ended = self.follow(&execution).await?;
+        if scenario == Scenario::SecondDisaster {
+            self.progress
+                .say("disaster: the secondary's workspace goes dark");
+            self.world.secondary.darken(false).await?;
+        }
         let ended = match (scenario, ended.status) {
             (Scenario::ResumeAfterRepair, ExecutionStatus::Failed) => {
                 self.repair_and_resume(&ended).await?
@@ -346,14 +351,13 @@ impl Drill<'_> {
                 let finished = run.stages.iter().filter(|s| s.finished_at.is_some());
                 for record in finished.filter(|s| told_ref.insert((s.stage, s.attempt))) {
                     self.progress.say(&stage_in_words(&run, record.stage));
-                    // Before anything could be recorded of the site that has taken over.
-                    if record.stage == Stage::Schedules
+                    if record.stage == Stage::Commit
                         && self.options.scenario == Scenario::SecondDisaster
                         && run.target == SiteLabel::Secondary
                     {
-                        self.progress
-                            .say("disaster: the secondary's workspace goes dark");
-                        world.secondary.darken(false).await?;
+                        // Only captures read these now; the next run could otherwise start from a record of the secondary.
+                        let unreadable = json!({"method": "GET", "path": "/api/2.0/permissions", "kind": "status", "status": 503});
+                        world.secondary.control("faults", &unreadable).await?;
                     }
                     if record.stage == Stage::Capture
                         && let Some(homeward) = &world.homeward

@@ -219,10 +219,11 @@ fn api_error_like(status: StatusCode) -> Response {
     ApiError::new(status, code, "A fault rule of the simulator answers this.").into_response()
 }
 
-/// Puts the workspace id on an answer.
+/// Puts the workspace id on an answer, unless a rule has put something there itself.
 fn stamp(sim: &Sim, mut response: Response) -> Response {
     if let Ok(id) = HeaderValue::from_str(&sim.workspace_id.to_string()) {
-        response.headers_mut().insert("X-Databricks-Org-Id", id);
+        let headers = response.headers_mut();
+        headers.entry("X-Databricks-Org-Id").or_insert(id);
     }
     response
 }

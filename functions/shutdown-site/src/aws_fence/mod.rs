@@ -147,6 +147,19 @@ impl AwsPass<'_> {
         Ok(state.fences.get(&self.site).is_some_and(|f| f.drains))
     }
 
+    /// Whether every bucket denies the replication already, as far as is remembered: then nothing more can arrive.
+    pub(crate) async fn denies_replication(&self) -> Result<bool, Failure> {
+        let wanted = self.plan.buckets_to_fence(self.site);
+        let held: Option<AwsFence> = self.ports.read(&keys::aws_fence(self.site)).await?;
+        let denies = |bucket: &&str| {
+            held.as_ref().is_some_and(|held| {
+                let held = held.buckets.get(*bucket);
+                held.is_some_and(|held| held.verified_at.is_some())
+            })
+        };
+        Ok(!wanted.buckets.is_empty() && wanted.buckets.keys().all(denies))
+    }
+
     /// Changes what is remembered of this fence.
     async fn remember<R: Send>(
         &self,

@@ -592,8 +592,11 @@ impl<'a> Asked<'a> {
         let what = json!({
             "plan": self.plan,
             "run": self.run.run,
-            // A question that outlives its attempt is bound to the run only.
-            "attempt": matches!(self.question, Question::Start).then_some(self.run.attempt),
+            // A question that outlives its attempt is bound to the run only: another attempt asks the others anew.
+            "attempt": match self.question {
+                Question::Start | Question::Fence { .. } | Question::Compute { .. } => Some(self.run.attempt),
+                Question::Validation { .. } | Question::Unfence { .. } => None,
+            },
             "target": self.run.target,
             "mode": self.run.mode,
             "baseline": self.run.evidence.baseline.digest,

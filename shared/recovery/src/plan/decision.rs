@@ -35,8 +35,15 @@ pub struct AutomaticFailover {
     pub grace_seconds: Seconds,
     /// The verdicts that the plan may approve. Left out: `RegionDown` and `ControlPlaneDown`. A failover for one broken warehouse is
     /// not worth it, and a person may still start one.
-    #[serde(default = "verdicts_by_default")]
+    #[serde(
+        default = "verdicts_by_default",
+        skip_serializing_if = "are_by_default"
+    )]
     pub verdicts: BTreeSet<Verdict>,
+}
+
+fn are_by_default(verdicts: &BTreeSet<Verdict>) -> bool {
+    *verdicts == verdicts_by_default()
 }
 
 fn verdicts_by_default() -> BTreeSet<Verdict> {

@@ -113,22 +113,27 @@ impl Plan {
     }
 
     /// The same plan as functions use it: a wait that is too short to mean anything is as long as it must be. Automatic failover is
-    /// judged where the plan approves.
+    /// judged where the plan approves. `is_local`: the process runs against a local cloud, where alone `drill_timing` holds.
     #[must_use]
-    pub fn with_safe_waits(mut self) -> Self {
-        // The local drill means what it says.
-        self.unsafe_at_load = if self.drill_timing {
-            Vec::new()
-        } else {
+    pub fn with_safe_waits(mut self, is_local: bool) -> Self {
+        if is_local && self.drill_timing {
+            return self;
+        }
+        // Its own problem is named first, then those that it would hide.
+        let mut found = if self.drill_timing {
             self.unsafe_settings()
+        } else {
+            Vec::new()
         };
-        if !self.drill_timing {
-            for wait in [
-                &mut self.fence.proceed_when_unreachable_for_seconds,
-                &mut self.fence.proceed_when_refusing_for_seconds,
-            ] {
-                wait.0 = wait.0.max(LEAST_PROCEED.0);
-            }
+        found.truncate(1);
+        self.drill_timing = false;
+        found.extend(self.unsafe_settings());
+        self.unsafe_at_load = found;
+        for wait in [
+            &mut self.fence.proceed_when_unreachable_for_seconds,
+            &mut self.fence.proceed_when_refusing_for_seconds,
+        ] {
+            wait.0 = wait.0.max(LEAST_PROCEED.0);
         }
         self
     }
@@ -415,14 +420,16 @@ mod tests {
             p["fence"]["proceed_when_unreachable_for_seconds"] = json!(0);
             p["fence"]["proceed_when_refusing_for_seconds"] = json!(400);
         };
-        let fence = plan(short).with_safe_waits().fence;
+        let fence = plan(short).with_safe_waits(true).fence;
         assert_eq!(fence.proceed_when_unreachable_for_seconds, LEAST_PROCEED);
         assert_eq!(fence.proceed_when_refusing_for_seconds, Seconds(400));
         let in_drill = plan(|p| {
             short(p);
             p["drill_timing"] = json!(true);
         });
-        let fence = in_drill.with_safe_waits().fence;
+        let deployed = in_drill.clone().with_safe_waits(false).fence;
+        assert_eq!(deployed.proceed_when_unreachable_for_seconds, LEAST_PROCEED);
+        let fence = in_drill.with_safe_waits(true).fence;
         assert_eq!(fence.proceed_when_unreachable_for_seconds, Seconds(0));
     }
 }

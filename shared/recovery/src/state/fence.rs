@@ -187,6 +187,12 @@ impl Fence {
         }
     }
 
+    /// Something at the site has answered: it is neither silent nor refusing, whatever else is found.
+    pub fn note_answer(&mut self) {
+        self.unreachable_since = None;
+        self.refusing_since = None;
+    }
+
     /// Nothing proves any more that the site is quiet: a reading showed something live, or a pass failed.
     pub fn retract_quiet(&mut self) {
         self.verified_at = None;
@@ -231,6 +237,9 @@ impl State {
             drains: waits,
             ..Fence::raised(run.clone(), now)
         });
+        if fence.run != *run {
+            fence.drained_since = None;
+        }
         fence.run = run.clone();
         // A failover that has taken over waits for nothing.
         fence.drains &= waits;
@@ -260,7 +269,8 @@ impl State {
     }
 
     /// The site was read as quiet by the run: from now on replication from it is denied, if it has drained and nothing woke since.
-    /// Returns whether that is so; if not, the run waits for what was written last.
+    /// Returns whether that is so; if not, the run waits for what was written last. `is_denied`: the buckets deny it already, by their own
+    /// word, so that nothing can drain any more.
     ///
     /// # Errors
     /// [`Refusal::LockLost`], [`Refusal::NoFence`].
@@ -269,13 +279,14 @@ impl State {
         site: SiteLabel,
         run: &RunId,
         token: &RunToken,
+        is_denied: bool,
     ) -> Result<bool, Refusal> {
         self.require_lock(run, token)?;
         let fence = self.fences.get_mut(&site);
         let fence = fence.ok_or(Refusal::NoFence { site })?;
-        if fence.drains && fence.verified_at.is_some() && fence.verified_at == fence.drained_since {
-            fence.drains = false;
-        }
+        let has_drained = fence.verified_at.is_some() && fence.verified_at == fence.drained_since;
+        // A run that stopped between this and the denial finds what woke meanwhile, and drains that too.
+        fence.drains = !has_drained && !is_denied;
         Ok(!fence.drains)
     }
 

@@ -123,6 +123,13 @@ fn seen_quiet_at(state: &mut State, site: SiteLabel, moment: Timestamp) {
     }
 }
 
+fn seen_nothing_then_quiet(state: &mut State, site: SiteLabel, moment: Timestamp) {
+    if let Some(fence) = state.fences.get_mut(&site) {
+        fence.retract_quiet();
+    }
+    seen_quiet_at(state, site, moment);
+}
+
 #[test]
 fn the_targets_fence_is_lifted_only_when_the_site_that_is_left_was_seen_quiet() {
     let (mut state, home, token) = going_home();
@@ -174,7 +181,7 @@ fn replication_from_a_site_that_is_left_as_planned_flows_until_it_has_drained() 
     );
     assert!(state.fences.get(&site).unwrap().drains);
     seen_quiet(&mut state, site);
-    let stops = |state: &mut State| state.stop_replication(site, &home, &token);
+    let stops = |state: &mut State| state.stop_replication(site, &home, &token, false);
     assert_eq!(stops(&mut state), Ok(false), "it has not drained");
     assert_eq!(state.end_drain(site, &home, &token, at(3)), Ok(true));
     assert!(
@@ -193,6 +200,13 @@ fn replication_from_a_site_that_is_left_as_planned_flows_until_it_has_drained() 
     state.raise_fence(site, &home, &token, at(7)).unwrap();
     assert!(!state.fences.get(&site).unwrap().drains);
     assert_eq!(stops(&mut state), Ok(true), "a repeated call");
+    // The run stopped before a bucket denied anything, and something woke.
+    seen_nothing_then_quiet(&mut state, site, at(12));
+    let mut denied = state.clone();
+    assert_eq!(stops(&mut state), Ok(false), "that must arrive, too");
+    assert!(state.fences.get(&site).unwrap().drains);
+    let stopped = denied.stop_replication(site, &home, &token, true);
+    assert_eq!(stopped, Ok(true), "nothing can arrive any more");
 }
 
 #[test]

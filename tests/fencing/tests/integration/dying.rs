@@ -270,3 +270,69 @@ async fn another_workspace_at_this_address_is_not_touched() {
     assert!(changed.len() <= 3, "the first tries at most: {changed:?}");
     site.stop().await;
 }
+
+/// A list of jobs that fails shows nobody's mode: what runs at both sites on purpose goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_of_spared_jobs_outlive_a_list_of_jobs_that_fails() {
+    let mut estate = small();
+    let runs = estate["runs"].as_array_mut().unwrap();
+    runs.push(json!({"run_id": 906, "job_id": 6, "run_name": "at both sites on purpose", "status": {"state": "RUNNING"}, "state": {"life_cycle_state": "RUNNING"}}));
+    let site = Site::start(estate, Pace::QUICK).await.unwrap();
+    let record = site.learn().await.unwrap();
+    site.begin(Mode::Failover, &record).await.unwrap();
+    let (run, token) = (RunId::new(RUN), RunToken::new(EXECUTION));
+    site.ports.enter(&run, &token, Stage::Fence).await.unwrap();
+    site.later(1800);
+    fails(&site, Some("GET"), "/api/2.2/jobs/list").await;
+    pass(&site).await;
+    let runs = site.inventory().await.unwrap()["runs"].clone();
+    let spared = runs
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|run| run["run_id"] == 906)
+        .unwrap();
+    assert_eq!(spared["status"]["state"], "RUNNING", "{spared}");
+    site.stop().await;
+}
+
+/// Whoever answers everything with nothing is not known to be the workspace: nothing is proven by it, and nothing written to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_that_answers_everything_with_nothing_proves_no_quiet() {
+    let site = failover(1800).await;
+    let front = json!({"path": "/api", "kind": "status", "status": 200, "body": {}, "headers": {"X-Databricks-Org-Id": ""}});
+    site.control("faults", &front).await.unwrap();
+    let before = site.inventory().await.unwrap();
+    let (answer, reason) = pass(&site).await;
+    assert_ne!(answer, FenceAnswer::Proceed, "{reason}");
+    assert_eq!(fence(&site).await.verified_at, None, "{reason}");
+    let changed = drill::way_back::differences(&before, &site.inventory().await.unwrap());
+    assert_eq!(changed, Vec::<String>::new());
+    site.stop().await;
+}
+
+/// Another attempt of the run asks anew, whatever became of the first question, and what people accepted then does not hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_run_asks_again_about_a_site_that_is_not_quiet() {
+    for decision in [Choice::Approve, Choice::Decline] {
+        let site = failover(1800).await;
+        fails(&site, Some("GET"), ALERTS).await;
+        pass(&site).await;
+        let first = question(&site).await.unwrap();
+        decide(&site, &first, decision, "ada").await;
+        decide(&site, &first, decision, "grace").await;
+        let (run, token) = (RunId::new(RUN), RunToken::new(EXECUTION));
+        site.ports
+            .change_own_run(&run, &token, |d| d.attempt = 2)
+            .await
+            .unwrap();
+        site.ports.enter(&run, &token, Stage::Fence).await.unwrap();
+        site.later(1800);
+        let (answer, reason) = pass(&site).await;
+        assert_eq!(answer, FenceAnswer::Continue, "{decision:?}: {reason}");
+        let second = question(&site).await.unwrap();
+        assert_ne!(second.id, first.id);
+        assert!(second.sent_at.is_some(), "people are asked");
+        site.stop().await;
+    }
+}
