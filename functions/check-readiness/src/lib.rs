@@ -121,8 +121,15 @@ async fn scheduled(ports: &Ports, around: &Around, plan: &Plan) -> Result<Answer
         })?;
     let site = pointer.site.other();
     let before = target::before(ports, site).await?;
-    let mut readiness =
-        target::check(ports, plan, &pointer, before.as_ref(), Purpose::Background).await?;
+    let mut readiness = target::check(
+        ports,
+        plan,
+        site,
+        &pointer,
+        before.as_ref(),
+        Purpose::Background,
+    )
+    .await?;
     surroundings::look(ports, around, plan, site, &mut readiness).await;
     readiness
         .notes
@@ -152,10 +159,10 @@ async fn in_run(
     stage: Stage,
 ) -> Result<Answer, Failure> {
     let entered = ports.enter(run, token, stage).await?;
-    let pointer = entered.baseline();
-    let site = pointer.site.other();
+    let (pointer, site) = (entered.baseline(), entered.target);
     let before = target::before(ports, site).await?;
-    let mut readiness = target::check(ports, plan, pointer, before.as_ref(), Purpose::Run).await?;
+    let mut readiness =
+        target::check(ports, plan, site, pointer, before.as_ref(), Purpose::Run).await?;
     if stage == Stage::Recheck {
         // Whoever approved accepted losses by name and number; what was not accepted may not be lost.
         for loss in ports.unaccepted_losses(plan, &entered).await? {

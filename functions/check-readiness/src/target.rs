@@ -25,16 +25,17 @@ struct Standby {
     not_compared: Vec<(Subject, String)>,
 }
 
-/// Compares the standby with a baseline. `before` is the newest scheduled comparison.
+/// Compares a site with a baseline. `before` is the newest scheduled comparison. The baseline is that of the other site, or, after a
+/// second disaster, the record of this very site.
 pub(crate) async fn check(
     ports: &Ports,
     plan: &Plan,
+    site: SiteLabel,
     pointer: &BaselinePointer,
     before: Option<&ReadinessDocument>,
     purpose: Purpose,
 ) -> Result<Readiness, Failure> {
     let baseline = ports.baseline(&pointer.digest).await?;
-    let site = pointer.site.other();
     let standby = read(ports, plan, site, purpose).await?;
     let now = standby.inventory.read_at;
     let mut readiness = compared(plan, &baseline, &standby, before.map(|d| &d.readiness));

@@ -57,11 +57,16 @@ pub fn compare(comparison: &Comparison<'_>) -> Readiness {
     );
     let work = Work {
         given: comparison,
-        active: Translation::of_active(
-            &names.0,
-            &comparison.plan.readiness.mapping,
-            comparison.active.inventory.site,
-        ),
+        // A site that is compared with its own record names everything alike.
+        active: if comparison.active.inventory.site == comparison.standby.inventory.site {
+            Translation::of_standby(&names.0)
+        } else {
+            Translation::of_active(
+                &names.0,
+                &comparison.plan.readiness.mapping,
+                comparison.active.inventory.site,
+            )
+        },
         standby: Translation::of_standby(&names.1),
         earlier: comparison
             .before

@@ -51,6 +51,7 @@ impl Tally {
             };
             // What was verified once and acted upon again counts by the last word on it.
             let mut last: BTreeMap<(&Subject, &str), (&ReadEntry, bool)> = BTreeMap::new();
+            let (mut silent, mut reached) = (BTreeSet::new(), BTreeSet::new());
             for page in pages.iter().filter(|p| p.site == site) {
                 for entry in page.entries.iter().filter(|e| !is_left_alone(e)) {
                     let Some(subject) = &entry.subject else {
@@ -60,18 +61,24 @@ impl Tally {
                         .entry((subject, page.stage.as_str()))
                         .or_insert((entry, false));
                     known.1 |= entry.status != "Verified";
+                    if entry.status == "Unreachable" {
+                        silent.insert((subject, page.stage.as_str()));
+                    } else if entry.status != "Attempted" {
+                        reached.insert((subject, page.stage.as_str()));
+                    }
                     if entry.at >= known.0.at {
                         known.0 = entry;
                     }
                 }
             }
             let mut done = BTreeSet::new();
-            for ((subject, _), (entry, acted)) in last {
+            for ((subject, stage), (entry, acted)) in last {
+                let of_this = (subject, stage);
                 let row = row(&mut tally.rows, site, &subject.kind);
                 if entry.status == "Applied" {
                     row.applied += 1;
                     *tally.applied.entry(subject.kind.clone()).or_default() += 1;
-                } else if counts == 0 && entry.status == "Unreachable" {
+                } else if counts == 0 && silent.contains(&of_this) && !reached.contains(&of_this) {
                     // A site that is gone: what was tried there blindly is open, and the standing fence goes on looking.
                 } else if entry.status != "Verified" {
                     row.unverified += usize::from(tally.unverified.insert(subject.clone()));
