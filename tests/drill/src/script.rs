@@ -126,7 +126,7 @@ async fn leaked(world: &World) -> Result<(Vec<Secret>, Vec<String>), DrillError>
 }
 
 /// An execution in which nobody is waited for ends within this.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(600);
 
 pub(crate) struct Drill<'a> {
     pub(crate) options: &'a Options,

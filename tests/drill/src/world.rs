@@ -31,6 +31,8 @@ use crate::workspace::SimulatedWorkspace;
 const ONE_MINUTE: Duration = Duration::from_secs(2);
 /// The simulators' platform clock runs this much faster than ours.
 const TIME_SCALE: f64 = 60.0;
+/// So many times longer than on a quiet machine everything may take where several drills and a build share two cores.
+const BUSY: u64 = 3;
 
 /// Everything that runs during a drill. Nothing of it outlives `stop`.
 pub struct World {
@@ -400,16 +402,17 @@ impl World {
         }
     }
 
-    /// Waits until `look` finds something.
+    /// Waits until `look` finds something. `seconds` is ample on a quiet machine.
     ///
     /// # Errors
-    /// After `seconds`, with what was waited for.
+    /// After so long on a busy one, with what was waited for.
     pub async fn wait<R, F: Future<Output = Result<Option<R>, DrillError>>>(
         &self,
         what: &str,
         seconds: u64,
         mut look: impl FnMut() -> F,
     ) -> Result<R, DrillError> {
+        let seconds = seconds * BUSY;
         let end = Instant::now() + Duration::from_secs(seconds);
         loop {
             if let Some(found) = look().await? {
