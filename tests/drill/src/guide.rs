@@ -15,10 +15,10 @@ use recovery::site::{PlanName, RunId, SiteLabel};
 use serde_json::Value;
 
 use crate::estate::Estate;
-use crate::plan::{CONTROL_REGION, NAME, for_scenario};
+use crate::plan::{CONTROL_REGION, NAME, for_deployment};
 use crate::progress::Progress;
 use crate::world::World;
-use crate::{DrillError, Scenario};
+use crate::{DrillError, Scenario, live};
 use page::Section;
 use shell::Shell;
 
@@ -56,7 +56,11 @@ pub async fn rehearse(options: &Options, progress: &Progress) -> Result<(), Dril
     let clone = options.out.join("clone");
     lay_out(options, &clone)?;
     let estate = Estate::load(None, Scenario::FailoverAndFailback)?;
+    let warehouse = live::any_warehouse(&estate.original);
     let mut world = World::without_a_stack(&options.root, &binaries, &options.out, estate).await?;
+    let plan = for_deployment(warehouse.as_deref(), &world.cloud.endpoint());
+    let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
+    write(&clone.join("plan.json"), &text)?;
     write(&clone.join("values.sh"), &values(&world))?;
     let mut shell = Shell::start(options, &clone, &world.cloud.endpoint())?;
     let followed = follow(&sections, &mut shell, &mut world, progress).await;
@@ -101,9 +105,6 @@ fn lay_out(options: &Options, clone: &Path) -> Result<(), DrillError> {
         text = text.replace(from, to);
     }
     write(&clone.join("samconfig.toml"), &text)?;
-    let plan = for_scenario(Scenario::FailoverAndFailback, None);
-    let text = serde_json::to_string_pretty(&plan).unwrap_or_default();
-    write(&clone.join("plan.json"), &text)?;
     for site in ["primary", "secondary"] {
         for role in ["observer", "operator"] {
             let file = clone.join(format!("credentials/{site}-{role}.json"));

@@ -6,9 +6,10 @@ use recovery::kind::Kind;
 use recovery::plan::{
     AccessPoint, ActivationPolicy, ApprovalPolicy, BaselinePolicy, BucketPrefix, Buckets,
     CanaryJob, DataSet, DataSource, DataSources, DeltaSet, Detection, FencePolicy, Group, Holds,
-    Locations, Mapping, MarkerSet, Named, Objectives, OnExpiry, PLAN_FORMAT, Percent,
-    PermissionCheck, Plan, PlannedPolicy, Probes, ReadinessPolicy, ReplicationFence,
-    ReplicationPolicy, RolesBySite, Seconds, Site, Sites, StatementCheck, Twin, ValidationPolicy,
+    LEAST_PROCEED, Locations, Mapping, MarkerSet, Named, Objectives, OnExpiry, PLAN_FORMAT, Pace,
+    Percent, PermissionCheck, Plan, PlannedPolicy, Probes, ReadinessPolicy, Reference,
+    ReplicationFence, ReplicationPolicy, RolesBySite, Seconds, Site, Sites, StatementCheck, Twin,
+    ValidationPolicy,
 };
 use recovery::site::{
     AccessPointArn, DataSetName, GroupName, PlanName, Region, RoleArn, WorkspaceId,
@@ -46,6 +47,26 @@ pub const HOMEWARD_ROLE: &str = "arn:aws:iam::123456789012:role/drill-replicatio
 pub const TABLES_PREFIX: &str = "tables/sales";
 /// The tables of a drill.
 pub const TABLES: [&str; 2] = ["lines", "orders"];
+
+/// The plan of somebody who deploys: as that of a drill, and such that `plan-check` lets it pass.
+#[must_use]
+pub fn for_deployment(warehouse: Option<&str>, reference: &str) -> Plan {
+    let mut plan = for_scenario(Scenario::FailoverAndFailback, warehouse);
+    plan.drill_timing = false;
+    plan.fence.proceed_when_unreachable_for_seconds = LEAST_PROCEED;
+    plan.fence.proceed_when_refusing_for_seconds = LEAST_PROCEED;
+    plan.objectives.rto_seconds = Seconds(3600);
+    plan.objectives.rpo_seconds = Seconds(300);
+    // Two hosts, as the plan's rules ask; here both are this machine.
+    let hosts = ["127.0.0.1", "localhost"].into_iter();
+    let references = hosts.map(|host| Reference {
+        name: host.replace('.', "-"),
+        url: reference.replace("127.0.0.1", host),
+        pace: Pace::default(),
+    });
+    plan.detection.probes.references = references.collect();
+    plan
+}
 
 /// The plan for a scenario; `warehouse` is one that the statement check may run on.
 #[must_use]

@@ -159,7 +159,7 @@ async fn what_blocks_the_start_is_told_once_and_blocks_no_detection() {
     let last = last.unwrap();
     assert_eq!(last.verdict, Some(Verdict::ControlPlaneDown));
     let cooling = format!("blocked: cool-down until {until}");
-    let unsettled = "blocked: nobody has acknowledged what run earlier left behind".to_owned();
+    let unsettled = "blocked: nobody has vouched for the active site after run earlier".to_owned();
     assert_eq!(last.blocked, [cooling.clone(), unsettled]);
     assert_eq!(incidents(&world)[0].blocked, last.blocked);
     let managers = told(&world, Audience::Managers);
