@@ -151,6 +151,8 @@ impl AwsPass<'_> {
     pub(crate) async fn denies_replication(&self) -> Result<bool, Failure> {
         let wanted = self.plan.buckets_to_fence(self.site);
         let held: Option<AwsFence> = self.ports.read(&keys::aws_fence(self.site)).await?;
+        // What an earlier fence left there is being lifted, and says nothing of this one.
+        let held = held.filter(|held| held.run == *self.run && held.lifting_since.is_none());
         let denies = |bucket: &&str| {
             held.as_ref().is_some_and(|held| {
                 let held = held.buckets.get(*bucket);
