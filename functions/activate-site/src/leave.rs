@@ -1,11 +1,9 @@
 //! Taking over without what does not start at the target: only if people have accepted that by name, as a failed check can be.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use aws::{Failure, Ports};
 use recovery::activation::Phase;
 use recovery::approval::{ApprovalAnswer, Asked, Override};
-use recovery::inventory::Subject;
+use recovery::inventory::{Subject, ids_by_kind};
 use recovery::plan::Plan;
 use recovery::run::{Mode, RunDocument};
 
@@ -14,11 +12,11 @@ const MOST_NAMED: usize = 20;
 
 /// Whether the run goes on without it.
 pub(crate) enum Leave {
-    /// Accepted by name.
+    /// People have accepted it: the run goes on without these objects.
     Behind,
-    /// Not decided yet; what does not start is still tried.
+    /// People have not decided; what does not start is still tried.
     Waits,
-    /// Nobody accepts it; in words.
+    /// People declined, or nobody answered. Why, in words.
     Refused(String),
 }
 
@@ -52,15 +50,10 @@ pub(crate) async fn left_or_asked(
 }
 
 fn left_behind(run: &RunDocument, unfinished: &[Subject]) -> Override {
-    let mut objects: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for subject in unfinished {
-        let ids = objects.entry(subject.kind.clone()).or_default();
-        ids.insert(subject.id.clone());
-    }
     let names = unfinished.iter().take(MOST_NAMED);
     Override::LeftBehind {
         site: run.target,
-        objects,
+        objects: ids_by_kind(unfinished),
         names: names
             .map(|s| format!("{} \"{}\"", s.kind, s.name))
             .collect(),

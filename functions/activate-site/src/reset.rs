@@ -99,17 +99,17 @@ pub(crate) async fn work_on(
         Ok(End::AsRecorded(runs)) => {
             // A run that goes on at a standby is nobody's to end here: it is told.
             let runs = if is_active { &[] } else { runs.as_slice() };
-            tell(ports, order, &[], runs).await;
+            notify_of_end(ports, order, &[], runs).await;
             end(ports, order, true).await?;
             Ok(Worked::AsRecorded)
         }
         Ok(End::Gone(gone)) => {
-            tell(ports, order, &gone, &[]).await;
+            notify_of_end(ports, order, &gone, &[]).await;
             end(ports, order, false).await?;
             Ok(Worked::Left(gone.len()))
         }
         Ok(End::Differs(left)) if is_late(ports, plan, order) => {
-            tell(ports, order, &left, &[]).await;
+            notify_of_end(ports, order, &left, &[]).await;
             end(ports, order, false).await?;
             Ok(Worked::Left(left.len()))
         }
@@ -230,8 +230,8 @@ async fn free(ports: &Ports, invocation: &Invocation) -> Result<(), Failure> {
         .await
 }
 
-/// While SNS is down nobody hears of it, and the order ends all the same: it would block every planned run.
-async fn tell(ports: &Ports, order: &Reset, left: &[Subject], runs: &[Subject]) {
+/// While SNS is down nobody is notified, and the order ends all the same: it would block every planned run.
+async fn notify_of_end(ports: &Ports, order: &Reset, left: &[Subject], runs: &[Subject]) {
     let site = order.site;
     let result = if left.is_empty() {
         "is as it was recorded, by its own word"

@@ -25,14 +25,14 @@ use serde_json::{Value, json};
 #[serde(transparent)]
 pub struct Event(Value);
 
-/// The three kinds of event.
+/// What starts the function, told apart.
 #[derive(Clone, Debug)]
-pub enum Sorted {
+pub enum EventKind {
     /// The state machine, at its end.
     Machine(FromMachine),
     /// EventBridge, of an execution that ended.
     Ended(ExecutionEnded),
-    /// The schedule.
+    /// The schedule: looks for a lock that nobody freed.
     Schedule,
 }
 
@@ -41,13 +41,13 @@ impl Event {
     ///
     /// # Errors
     /// `InvalidEvent`.
-    pub fn sort(self) -> Result<Sorted, Failure> {
+    pub fn classify(self) -> Result<EventKind, Failure> {
         if self.0 == json!({"by": "schedule"}) {
-            Ok(Sorted::Schedule)
+            Ok(EventKind::Schedule)
         } else if self.0.get("detail-type").is_some() {
-            parse(self.0).map(Sorted::Ended)
+            parse(self.0).map(EventKind::Ended)
         } else {
-            parse(self.0).map(Sorted::Machine)
+            parse(self.0).map(EventKind::Machine)
         }
     }
 }
@@ -120,13 +120,13 @@ pub async fn handle(
     executions: &dyn ExecutionStatuses,
     _: &Invocation,
 ) -> Result<Reply, Failure> {
-    let (name, token, ended) = match event.sort()? {
-        Sorted::Schedule => return sweep::close_what_is_over(ports, executions).await,
-        Sorted::Ended(event) => {
+    let (name, token, ended) = match event.classify()? {
+        EventKind::Schedule => return sweep::close_what_is_over(ports, executions).await,
+        EventKind::Ended(event) => {
             let ended = of_status(&event.detail)?;
             (event.detail.name, event.detail.execution_arn, ended)
         }
-        Sorted::Machine(event) => {
+        EventKind::Machine(event) => {
             let ended = outcome_of(&event.state);
             // A resumed run has another name than its execution.
             let run = event

@@ -8,8 +8,8 @@ use recovery::state::Lock;
 
 use crate::{Reply, close, run_of};
 
-/// Closes the run that holds the lock, if its execution is over. People are notified: a report says so, or a notice of its own where there
-/// is no run to report on.
+/// Closes the run that holds the lock, if its execution is over. People are notified: by the report, or by a notice of its own where this
+/// execution left nothing to report on.
 pub(crate) async fn close_what_is_over(
     ports: &Ports,
     executions: &dyn ExecutionStatuses,
@@ -51,8 +51,9 @@ fn notice(ports: &Ports, lock: &Lock, reason: &str) -> Notice {
         audience: Audience::Managers,
         subject: format!("[{}] the lock of run {} is free", ports.plan_name, lock.run),
         message: format!(
-            "Run {} held the lock since {} and left no document: {reason}.\nIt had changed nothing. Its lock is free; start a new run if one is needed.\n",
-            lock.run, lock.taken_at
+            "An execution for run {} took the lock at {} and wrote nothing under it: {reason}.\nThe lock is free. Start a new run, or, if there is \
+             runs/{}/run.json, resume that one.\n",
+            lock.run, lock.taken_at, lock.run
         ),
     }
 }

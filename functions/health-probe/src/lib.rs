@@ -7,7 +7,7 @@ mod incident;
 mod observe;
 mod outcome;
 mod paging;
-mod plan_news;
+mod plan_notification;
 mod probes;
 mod watch;
 
@@ -145,7 +145,7 @@ async fn decide(
         incident::follow(&known, executions),
         pages,
         pointers(ports, plan, state),
-        plan_news::notify_of_unsafe_settings(ports, plan),
+        plan_notification::notify_of_unsafe_settings(ports, plan),
     );
     let followed = followed?;
     Ok(Answer {

@@ -58,11 +58,11 @@ pub(crate) async fn resolve(
 
 #[cfg(test)]
 mod tests {
-    use aws::fence_watch::MemoryFenceWatch;
     use std::sync::Arc;
     use std::time::Duration;
 
     use aws::Invocation;
+    use aws::fence_watch::MemoryFenceWatch;
     use recovery::failure::FailureName;
     use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use recovery::run::{RunDocument, Stage};
 use recovery::state::{Fence, FenceGap};
 
 use crate::aws_fence::Held;
-use crate::pass::Found;
+use crate::finding::Found;
 
 /// What a pass found, and what people may be asked about it.
 pub(crate) struct Asking<'a> {

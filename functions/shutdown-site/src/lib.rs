@@ -5,6 +5,7 @@ mod accept;
 mod aws_fence;
 mod blind;
 mod board;
+mod finding;
 mod guard;
 mod lanes;
 mod news;

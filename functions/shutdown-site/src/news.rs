@@ -12,7 +12,7 @@ use recovery::site::{RunId, SiteLabel};
 use recovery::state::Fence;
 use serde::{Deserialize, Serialize};
 
-use crate::pass::Found;
+use crate::finding::Found;
 use crate::records::Records;
 
 /// No more lines than this in one notice.

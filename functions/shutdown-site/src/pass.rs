@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports};
-use databricks::{Contacts, Timeouts, Workspace, Writer};
+use databricks::{Timeouts, Workspace, Writer};
 use futures::FutureExt;
-use recovery::approval::Override;
 use recovery::failure::FailureName;
 use recovery::fence::{FenceStep, steps, steps_without_jobs, still_live};
 use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
 use recovery::site::{RunId, SiteLabel};
-use recovery::state::{Fence, QuietReading, Refusal, SiteCondition};
+use recovery::state::{Fence, QuietReading, Refusal};
 use sites::{PartialReading, Unread, failure_at, is_our_own, read_parts, read_unfenceable};
 
 use crate::blind::{AGAIN_AFTER, Blind};
 use crate::board::Board;
+use crate::finding::{Found, Remains, gone};
 use crate::guard::{Guard, Halt, Right};
 use crate::lanes::Lanes;
 use crate::records::Records;
@@ -37,110 +37,6 @@ const ACTS_TO_READINGS: u32 = 3;
 const CALLS_PER_LIST: u32 = 3;
 /// Why nothing is believed of an answer.
 const NAMELESS: &str = "what answers does not say which workspace it is";
-/// Objects that are named in a sentence.
-const MOST_NAMED: usize = 3;
-/// How a subject says that it is a run.
-const RUN: &str = "run";
-
-/// What a pass found at its end.
-#[derive(Clone, Debug)]
-pub(crate) enum Found {
-    /// The last reading showed nothing live.
-    Quiet(QuietReading),
-    /// It answers, and is not known to be quiet.
-    NotQuiet(Remains),
-    /// No attempt succeeded, and some were refused.
-    Refusing(String),
-    /// Nothing came back from it.
-    Silent(String),
-    /// Others go on: this pass found nothing out.
-    GaveWay(String),
-}
-
-/// What keeps a site that answers from being quiet.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Remains {
-    /// Live in the last reading.
-    pub(crate) live: Vec<Subject>,
-    /// Kinds that could not be read whole, each with the reason.
-    pub(crate) unread: BTreeMap<String, String>,
-}
-
-impl Remains {
-    /// Nothing is known, for this reason.
-    fn unknown(kinds: &[Kind], why: &str) -> Self {
-        let unread = kinds.iter().map(|kind| kind.as_str().to_owned());
-        Self {
-            live: Vec::new(),
-            unread: unread.map(|kind| (kind, why.to_owned())).collect(),
-        }
-    }
-
-    fn describe(&self) -> String {
-        let mut parts = Vec::new();
-        if !self.live.is_empty() {
-            let names: Vec<String> = self
-                .live
-                .iter()
-                .take(MOST_NAMED)
-                .map(|s| format!("{} \"{}\"", s.kind, s.name))
-                .collect();
-            parts.push(format!(
-                "{} still live: {}",
-                self.live.len(),
-                names.join(", ")
-            ));
-        }
-        if let Some((_, why)) = self.unread.first_key_value() {
-            let kinds: Vec<&str> = self.unread.keys().map(String::as_str).collect();
-            parts.push(format!("could not be read: {} ({why})", kinds.join(", ")));
-        }
-        format!("answers; {}", parts.join("; "))
-    }
-
-    /// What people must accept to leave the site like this.
-    pub(crate) fn as_override(&self, site: SiteLabel) -> Override {
-        let mut live: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let mut unread: BTreeSet<String> = self.unread.keys().cloned().collect();
-        for subject in &self.live {
-            if subject.kind == RUN {
-                // Each pass shows other ones: what people accept is that runs go on.
-                unread.insert(RUN.to_owned());
-                continue;
-            }
-            let ids = live.entry(subject.kind.clone()).or_default();
-            ids.insert(subject.id.clone());
-        }
-        Override::FenceIncomplete { site, unread, live }
-    }
-}
-
-impl Found {
-    pub(crate) const fn is_quiet(&self) -> bool {
-        matches!(self, Self::Quiet(_))
-    }
-
-    /// What this says of the site; `None` if this pass found nothing out.
-    pub(crate) const fn condition(&self) -> Option<SiteCondition> {
-        match self {
-            Self::Quiet(reading) => Some(SiteCondition::Quiet(*reading)),
-            Self::NotQuiet(_) => Some(SiteCondition::Answering),
-            Self::Refusing(_) => Some(SiteCondition::Refusing),
-            Self::Silent(_) => Some(SiteCondition::Silent),
-            Self::GaveWay(_) => None,
-        }
-    }
-
-    pub(crate) fn words(&self) -> String {
-        match self {
-            Self::Quiet(_) => "nothing of the protected kinds is live, by its own word".to_owned(),
-            Self::NotQuiet(remains) => remains.describe(),
-            Self::Refusing(error) => format!("answers nothing but refusals ({error})"),
-            Self::Silent(error) => format!("cannot be reached ({error})"),
-            Self::GaveWay(why) => format!("this pass gave way: {why}"),
-        }
-    }
-}
 
 /// What a reading says.
 struct Seen {
@@ -160,17 +56,6 @@ pub(crate) struct Pass<'a> {
     guard: Guard<'a>,
     pub(crate) records: Records<'a>,
     blind: Blind<'a>,
-}
-
-/// That no attempt succeeded; `None` if one did, or none was made.
-fn gone(contacts: &Contacts) -> Option<Found> {
-    let error = contacts.last_failure.clone().unwrap_or_default();
-    match contacts {
-        Contacts { answered: 1.., .. } => None,
-        Contacts { refused: 1.., .. } => Some(Found::Refusing(error)),
-        Contacts { silent: 1.., .. } => Some(Found::Silent(error)),
-        Contacts { .. } => None,
-    }
 }
 
 impl<'a> Pass<'a> {
@@ -271,12 +156,12 @@ impl<'a> Pass<'a> {
             Err(error) if is_our_own(&error) => return Err(failure_at(self.site, &error).into()),
             Err(_) => {}
         }
+        // Read first: if another workspace answers at this address nothing is written to it.
         let reading = read_parts(door, self.site, &self.plan.kinds, self.ports.now()).boxed_local();
+        self.guard.during(reading).await?;
+        self.unverified(door)?;
         let blind = self.blind.first_acts(door, &self.records, &self.run);
-        let trying = async { futures::join!(reading, blind.boxed_local()) };
-        let (_, acted) = self.guard.during(trying).await?;
-        acted?;
-        // Another workspace may answer at this address: then nothing more is written to it.
+        self.guard.during(blind.boxed_local()).await??;
         self.unverified(door)?;
         let contacts = door.take_contacts().and(workspace.take_contacts());
         match gone(&contacts) {

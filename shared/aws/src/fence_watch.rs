@@ -16,7 +16,7 @@ use crate::failure::aws_failure;
 /// What the watch is started with, as its schedule does.
 const EVENT: &str = r#"{"by":"schedule"}"#;
 
-/// The port.
+/// The port of those who need a fresh reading of a fenced site.
 #[async_trait]
 pub trait FenceWatch: Send + Sync {
     /// Starts a pass over every standing fence and does not wait for it.

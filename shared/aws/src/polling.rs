@@ -15,7 +15,7 @@ use crate::{Failure, Ports};
 /// What one look at a decision found.
 #[derive(Clone, Debug)]
 pub struct DecisionPoll {
-    /// What is decided.
+    /// What the state machine does with it.
     pub answer: ApprovalAnswer,
     /// In words.
     pub reason: String,

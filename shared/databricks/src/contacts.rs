@@ -91,7 +91,7 @@ impl Heard {
         contacts.count(error);
     }
 
-    pub(crate) fn take(&self) -> Contacts {
+    pub(crate) fn take_contacts(&self) -> Contacts {
         std::mem::take(&mut *self.contacts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

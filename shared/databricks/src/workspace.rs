@@ -194,7 +194,7 @@ impl Workspace {
     /// How the attempts of this client and its clones were answered since this was asked last.
     #[must_use]
     pub fn take_contacts(&self) -> Contacts {
-        self.inner.heard.take()
+        self.inner.heard.take_contacts()
     }
 
     pub(crate) fn heard(&self) -> &Heard {

@@ -1,6 +1,6 @@
 //! What a site holds now, as it was read from the platform.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -171,4 +171,16 @@ impl Inventory {
         }
         counts
     }
+}
+/// The ids of these objects by kind.
+#[must_use]
+pub fn ids_by_kind<'a>(
+    subjects: impl IntoIterator<Item = &'a Subject>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for subject in subjects {
+        let of_kind = ids.entry(subject.kind.clone()).or_default();
+        of_kind.insert(subject.id.clone());
+    }
+    ids
 }

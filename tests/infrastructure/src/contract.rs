@@ -128,7 +128,10 @@ fn understands(package: &str, event: Value) -> Result<(), String> {
         "close-run" => {
             let event: close_run::Event =
                 serde_json::from_value(event).map_err(|error| error.to_string())?;
-            event.sort().map(|_| ()).map_err(|failure| failure.message)
+            event
+                .classify()
+                .map(|_| ())
+                .map_err(|failure| failure.message)
         }
         "health-probe" => reads::<health_probe::Event>(event),
         "replication-lag" => reads::<replication_lag::Event>(event),

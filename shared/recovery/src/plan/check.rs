@@ -260,6 +260,15 @@ impl Plan {
                 format!("is {}; allowed is 1 to 5", self.approval.required_approvals),
             );
         }
+        if !(1..=5).contains(&self.fence.approvals_when_half_dead) {
+            found.add(
+                "fence.approvals_when_half_dead",
+                format!(
+                    "is {}; allowed is 1 to 5",
+                    self.fence.approvals_when_half_dead
+                ),
+            );
+        }
         for (i, named) in self.baseline.permissions.iter().enumerate() {
             if named.kind == Kind::DashboardSchedule {
                 let field = format!("baseline.permissions[{i}].kind");

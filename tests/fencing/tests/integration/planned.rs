@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fencing::site::{EXECUTION, RUN, SITE};
 use fencing::{Pace, Site};
+use recovery::aws_fence::{AwsFence, HeldBucket};
 use recovery::failure::FailureName;
 use recovery::fence::FenceAnswer;
 use recovery::run::{Mode, Stage};
@@ -109,5 +110,30 @@ async fn a_pass_that_lost_its_right_takes_back_nothing() {
     assert_eq!(changed, Vec::<String>::new());
     let proof = |state: State| state.fences.get(&SITE).unwrap().quiet;
     assert_eq!(proof(site.state().await.unwrap()), proof(known));
+    site.stop().await;
+}
+
+/// The buckets that an earlier fence denied, and that are being lifted, say nothing of this one: what is written now arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_fence_left_in_the_buckets_spares_no_drain() {
+    let site = Site::start(small(), Pace::QUICK).await.unwrap();
+    let record = site.learn().await.unwrap();
+    let plan = site.ports.plan().await.unwrap();
+    let wanted = plan.buckets_to_fence(SITE);
+    assert!(!wanted.buckets.is_empty());
+    let mut left = AwsFence::new(SITE, RunId::new("earlier"));
+    left.lift(site.ports.now());
+    for bucket in wanted.buckets.keys() {
+        let held = HeldBucket {
+            region: plan.sites.get(SITE.other()).region.clone(),
+            verified_at: Some(site.ports.now()),
+        };
+        left.buckets.insert((*bucket).to_owned(), held);
+    }
+    let key = aws::keys::aws_fence(SITE);
+    site.ports.put(&key, &left).await.unwrap();
+    site.begin(Mode::Switchover, &record).await.unwrap();
+    assert_eq!(answer(&site).await, FenceAnswer::Drain);
+    assert!(!denies_replication(&site).await);
     site.stop().await;
 }
