@@ -21,7 +21,7 @@ use aws::fences::Fences;
 use aws::{Failure, Invocation, Ports};
 use jiff::SignedDuration;
 use recovery::aws_fence::answer_with;
-use recovery::fence::{FenceAnswer, FenceDecision, decide};
+use recovery::fence::{FenceAnswer, FenceDecision, decide, is_patience_over};
 use recovery::plan::Plan;
 use recovery::run::{Mode, RehearsalAnswer, RunDocument, Stage};
 use recovery::site::{RunId, RunToken};
@@ -198,7 +198,7 @@ async fn in_run(
         }
     }
     let now = ports.now();
-    let patience_is_over = now.duration_since(began) >= plan.fence.give_up_after_seconds.signed();
+    let patience_is_over = is_patience_over(began, false, plan.fence, now);
     let mut reason = format!("the {site} site: {}; {}", found.words(), held.words());
     let (answer, gap) = match decide(&fence, found.condition(), run.mode, began, plan.fence, now) {
         FenceDecision::Continue => (FenceAnswer::Continue, None),
@@ -224,12 +224,12 @@ async fn in_run(
     if answer == FenceAnswer::Proceed && run.mode == Mode::Switchover {
         match target::unfence(ports, &run, token, invocation).await? {
             target::Unfenced::Yes => {}
-            target::Unfenced::Waits(why) if patience_is_over => {
-                answer = FenceAnswer::FenceUnverified;
-                reason = why;
-            }
-            target::Unfenced::Waits(why) => {
-                answer = FenceAnswer::Continue;
+            target::Unfenced::Waits { why, for_pass } => {
+                answer = if is_patience_over(began, for_pass, plan.fence, now) {
+                    FenceAnswer::FenceUnverified
+                } else {
+                    FenceAnswer::Continue
+                };
                 reason = why;
             }
         }

@@ -12,8 +12,13 @@ use recovery::state::Lifted;
 pub(crate) enum Unfenced {
     /// No fence stands on the target.
     Yes,
-    /// Not yet, for this reason.
-    Waits(String),
+    /// Not yet.
+    Waits {
+        /// The reason, in words.
+        why: String,
+        /// A pass of the fence there must end first.
+        for_pass: bool,
+    },
 }
 
 pub(crate) async fn unfence(
@@ -39,9 +44,10 @@ pub(crate) async fn unfence(
         .change_state(|state| state.lift_in_run(target, &run.run, token, now))
         .await;
     match lifted {
-        Ok(Some(Lifted::Waits)) => Ok(Unfenced::Waits(format!(
-            "a pass of the fence on the {target} site must end before it is lifted"
-        ))),
+        Ok(Some(Lifted::Waits)) => Ok(Unfenced::Waits {
+            why: format!("a pass of the fence on the {target} site must end before it is lifted"),
+            for_pass: true,
+        }),
         Ok(Some(Lifted::Done(fence))) => {
             let entry = Entry {
                 subject: None,
@@ -61,7 +67,10 @@ pub(crate) async fn unfence(
         Ok(None) => Ok(Unfenced::Yes),
         // The watch has not seen the target quiet lately: something was started there.
         Err(failure) if failure.name == FailureName::InvalidEvent => {
-            Ok(Unfenced::Waits(failure.message))
+            Ok(Unfenced::Waits {
+                why: failure.message,
+                for_pass: false,
+            })
         }
         Err(failure) => Err(failure),
     }

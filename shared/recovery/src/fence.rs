@@ -135,6 +135,27 @@ pub enum FenceDecision {
     GiveUp,
 }
 
+/// A pass gives way to another at its next look at its right, within seconds; one that was killed holds the site until its lease runs
+/// out. So much longer a planned move waits for it before it gives up: where nobody has looked, nothing is known to be live.
+const OTHER_PASS_ENDS_WITHIN: SignedDuration = SignedDuration::from_secs(60);
+
+/// Whether an attempt that began to fence at `began` waits no longer, if what it waits for is another pass or not.
+#[must_use]
+pub fn is_patience_over(
+    began: Timestamp,
+    waits_for_other_pass: bool,
+    policy: FencePolicy,
+    now: Timestamp,
+) -> bool {
+    let patience = policy.give_up_after_seconds.signed();
+    let limit = if waits_for_other_pass {
+        patience + OTHER_PASS_ENDS_WITHIN
+    } else {
+        patience
+    };
+    now.duration_since(began) >= limit
+}
+
 /// Whether the run may go on, from the fence as it stands after a pass and from what that very pass found: `None` if it found nothing
 /// out, and then the run does not go on by what an older one found. Patience counts from `began`, when this attempt
 /// of the run began to fence: the fence itself may be older. A switchover leaves a site that answers, so it goes on only when that was
@@ -158,7 +179,7 @@ pub fn decide(
     let lasts = |since: Option<Timestamp>, limit: SignedDuration| {
         since.is_some_and(|since| now.duration_since(since) >= limit)
     };
-    let patience_is_over = lasts(Some(began), policy.give_up_after_seconds.signed());
+    let patience_is_over = is_patience_over(began, found.is_none(), policy, now);
     if mode != Mode::Failover {
         return if patience_is_over {
             FenceDecision::GiveUp
@@ -447,6 +468,19 @@ mod tests {
             let decided = decide(&fence, Some(condition), mode, now(), policy(), after(when));
             assert_eq!(decided, expected, "{condition:?} at {when} s");
         }
+    }
+
+    /// A pass that gave way has not looked: the run waits for the other pass before it gives up, and not for ever.
+    #[test]
+    fn a_switchover_whose_pass_gave_way_gives_up_only_when_the_other_pass_must_be_over() {
+        let fence = Fence::raised(RunId::new("r"), now());
+        let decide_at = |seconds| {
+            let mode = Mode::Switchover;
+            decide(&fence, None, mode, now(), policy(), after(seconds))
+        };
+        assert_eq!(decide_at(600), FenceDecision::Continue);
+        assert_eq!(decide_at(659), FenceDecision::Continue);
+        assert_eq!(decide_at(660), FenceDecision::GiveUp);
     }
 
     /// A list of jobs that fails must not end what runs at both sites on purpose.
