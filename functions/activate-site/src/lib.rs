@@ -2,6 +2,7 @@
 //! order. Level-triggered: it reads the site, does what differs from the record, and reads it again; done is what a reading shows.
 
 mod act;
+mod debts;
 mod effort;
 mod leave;
 mod phase;
@@ -40,7 +41,7 @@ pub enum Event {
         /// Its token.
         token: RunToken,
     },
-    /// The schedule: works off promotions and orders to reset a site, if any stand.
+    /// The schedule: works off promotions and orders to reset a site, if any stand, and takes from the debts what is up by now.
     Schedule,
 }
 
@@ -122,6 +123,7 @@ pub async fn handle(
             promotion::work_off(ports, &plan).await?;
             let found = reset::work_off(ports, &plan, invocation).await?;
             promotion::finish(ports, &plan).await?;
+            debts::settle(ports).await?;
             Ok(Reply::Reset { found })
         }
     }

@@ -1,12 +1,14 @@
 //! One phase of a run at its target.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use aws::{Failure, Invocation, Ports};
 use databricks::{Workspace, Writer};
 use futures::FutureExt;
 use recovery::act::Act;
-use recovery::activation::{Aim, Phase, PhaseWork, work};
+use recovery::activation::debts::{Debt, left_over};
+use recovery::activation::{Aim, Phase, PhaseWork, Record, work};
 use recovery::failure::FailureName;
 use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
@@ -64,6 +66,11 @@ pub(crate) async fn one(
         )));
     }
     let baseline = ports.baseline(&run.baseline().digest).await?.inventory;
+    let owed = ports.debts(run.evidence.debts.as_ref(), run.from).await?;
+    let record = Record {
+        inventory: &baseline,
+        debts: &owed.debts,
+    };
     let workspace = connect_to(
         ports,
         plan,
@@ -85,13 +92,13 @@ pub(crate) async fn one(
         plan,
         phase: event.phase,
         run: &run,
+        record,
+        left: None,
         unfinished: Vec::new(),
         is_stuck: false,
     };
     // Boxed: nested this deep, the future of the whole function would exceed what the compiler lays out.
-    let work = activation
-        .until_done(&workspace, &writer, &baseline)
-        .boxed_local();
+    let work = activation.until_done(&workspace, &writer).boxed_local();
     // Cut off when the invocation must end: a call that hangs must not be killed with the function.
     let mut answer = tokio::time::timeout(invocation.left(), work)
         .await
@@ -100,6 +107,7 @@ pub(crate) async fn one(
     let Activation {
         unfinished,
         is_stuck,
+        left,
         ..
     } = activation;
     if answer.answer == Progress::Continue
@@ -123,9 +131,27 @@ pub(crate) async fn one(
         answer.answer = Progress::Done;
     }
     if answer.answer == Progress::Done {
+        // Before the stage is done: a function that is killed in between does it again.
+        if event.phase != Phase::OneTimeRuns {
+            let left = left.unwrap_or_else(|| nothing_read(plan, &run, event.phase, record, now));
+            ports.keep_debts(&run, event.phase, left).await?;
+        }
         ports.finish(event.run, event.token, stage).await?;
     }
     Ok(answer)
+}
+
+/// Time was up before the target was read: all of it is owed until a reading shows otherwise.
+fn nothing_read(
+    plan: &Plan,
+    run: &RunDocument,
+    phase: Phase,
+    record: Record<'_>,
+    now: jiff::Timestamp,
+) -> Vec<Debt> {
+    let kinds: Vec<Kind> = plan.protected_kinds().collect();
+    let unfinished = BTreeSet::new();
+    left_over(phase, &kinds, record, None, &run.run, &unfinished, now)
 }
 
 fn give_up_if_late(
@@ -164,6 +190,9 @@ struct Activation<'a> {
     plan: &'a Plan,
     phase: Phase,
     run: &'a RunDocument,
+    record: Record<'a>,
+    /// What the last reading shows as left to be done.
+    left: Option<Vec<Debt>>,
     /// What is not as the record says, by the last reading.
     unfinished: Vec<Subject>,
     /// All that is left was refused for good.
@@ -175,7 +204,6 @@ impl Activation<'_> {
         &mut self,
         workspace: &Workspace,
         writer: &Writer,
-        baseline: &Inventory,
     ) -> Result<Answer, Failure> {
         let began = Instant::now();
         let kinds: Vec<Kind> = self
@@ -190,7 +218,14 @@ impl Activation<'_> {
             let target = read_inventory(workspace, self.run.target, &kinds, Depth::Whole, now)
                 .await
                 .map_err(|e| failure_at(self.run.target, &e))?;
-            let work = work(self.phase, Aim::TakeOver, &kinds, waves, baseline, &target);
+            let work = work(
+                self.phase,
+                Aim::TakeOver,
+                &kinds,
+                waves,
+                self.record,
+                &target,
+            );
             self.effort.list(&work).await?;
             if self.phase == Phase::OneTimeRuns {
                 return self.one_time_runs(writer, &work).await;
@@ -199,6 +234,7 @@ impl Activation<'_> {
             let open = self.effort.open(&work);
             let remaining = work.steps.len() + work.waiting.len();
             self.unfinished = work.unfinished();
+            self.left = Some(self.left_at(&target, now));
             self.is_stuck = open == 0 && remaining > 0;
             let is_done = open == 0 && (self.run.committed_at.is_some() || remaining == 0);
             let over = self.effort.invocation.is_over() || began.elapsed() >= self.call_limit();
@@ -217,6 +253,22 @@ impl Activation<'_> {
             self.effort.act(writer, &work, last_wave).await?;
             tokio::time::sleep(LOOK_AGAIN.div_f64(self.effort.ports.time_scale)).await;
         }
+    }
+
+    /// What would be owed if this phase ended now.
+    fn left_at(&self, target: &Inventory, now: jiff::Timestamp) -> Vec<Debt> {
+        let kinds: Vec<Kind> = self.plan.protected_kinds().collect();
+        let unfinished: BTreeSet<Subject> = self.unfinished.iter().cloned().collect();
+        let (record, run) = (self.record, &self.run.run);
+        left_over(
+            self.phase,
+            &kinds,
+            record,
+            Some(target),
+            run,
+            &unfinished,
+            now,
+        )
     }
 
     fn open_wave(&self, work: &PhaseWork) -> usize {

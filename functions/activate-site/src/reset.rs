@@ -7,10 +7,10 @@ use aws::notices::{Audience, Notice};
 use aws::{Failure, Invocation, Ports};
 use databricks::{Workspace, Writer};
 use futures::FutureExt;
-use recovery::activation::{Aim, PhaseWork, work};
+use recovery::activation::{Aim, PhaseWork, Record, work};
 use recovery::failure::FailureName;
 use recovery::fence::still_live;
-use recovery::inventory::{Inventory, Subject};
+use recovery::inventory::Subject;
 use recovery::kind::Kind;
 use recovery::plan::Plan;
 use recovery::reset::{Reset, gone, phases};
@@ -146,7 +146,15 @@ async fn pass(
     let stage = "Reset".to_owned();
     let mut effort = Effort::resume(ports, invocation, id, site, Right::Order, stage).await?;
     effort.require_right().await?;
-    let record = ports.baseline(&order.record).await?.inventory;
+    let recorded = ports.baseline(&order.record).await?.inventory;
+    // What could not be brought up at the active site is brought up too.
+    let state = ports.state().await?;
+    let owed = state.debts.filter(|_| is_active);
+    let owed = ports.debts(owed.as_ref(), site).await?;
+    let record = Record {
+        inventory: &recorded,
+        debts: &owed.debts,
+    };
     let workspace = connect(ports, plan, site, Role::Operator, Purpose::Activation).await?;
     let writer = workspace
         .verified()
@@ -160,7 +168,7 @@ async fn pass(
         is_active,
         &workspace,
         &writer,
-        &record,
+        record,
     );
     tokio::time::timeout(invocation.left() + GRACE, working)
         .await
@@ -174,7 +182,7 @@ async fn until_as_recorded(
     is_active: bool,
     workspace: &Workspace,
     writer: &Writer,
-    record: &Inventory,
+    record: Record<'_>,
 ) -> Result<End, Failure> {
     let kinds: Vec<Kind> = plan.protected_kinds().collect();
     let waves = &plan.activation.waves;
@@ -192,7 +200,7 @@ async fn until_as_recorded(
         effort.list(&whole).await?;
         effort.verify(&site, &whole).await?;
         if whole.is_done() {
-            let gone = gone(&kinds, record, &site);
+            let gone = gone(&kinds, record.inventory, &site);
             if !gone.is_empty() {
                 return Ok(End::Gone(gone));
             }

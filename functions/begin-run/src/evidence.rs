@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use aws::{Failure, Ports, keys};
+use recovery::activation::debts::DebtsPointer;
 use recovery::baseline::BaselinePointer;
 use recovery::evidence::{EVIDENCE_FORMAT, FrozenEvidence, SiteEvidence};
+use recovery::failure::FailureName;
 use recovery::incident::Incident;
 use recovery::plan::Plan;
 use recovery::replication::ReplicationStatus;
@@ -12,14 +14,26 @@ use recovery::run::Evidence;
 use recovery::site::{RunId, SiteLabel};
 use recovery::verdict::judge;
 
+/// What the caller knows already.
+pub(crate) struct Known {
+    pub(crate) incident: Option<RunId>,
+    pub(crate) baseline: BaselinePointer,
+    pub(crate) owed: Option<DebtsPointer>,
+    pub(crate) workspace_urls: BTreeMap<SiteLabel, String>,
+}
+
 pub(crate) async fn evidence(
     ports: &Ports,
     plan: &Plan,
     from: SiteLabel,
-    incident: Option<RunId>,
-    baseline: BaselinePointer,
-    workspace_urls: BTreeMap<SiteLabel, String>,
+    known: Known,
 ) -> Result<Evidence, Failure> {
+    let Known {
+        incident,
+        baseline,
+        owed,
+        workspace_urls,
+    } = known;
     // Evidence that cannot be read is missing evidence, which a human is told; it must not stop a failover.
     let mut signals = Vec::new();
     let judged = ports
@@ -54,6 +68,7 @@ pub(crate) async fn evidence(
             baseline.site, baseline.captured_at
         ));
     }
+    let debts = readable_debts(ports, owed, from, &mut signals).await?;
     Ok(Evidence {
         verdict: judged.as_ref().map(|j| j.verdict),
         actionable: judged.as_ref().is_some_and(|j| j.actionable),
@@ -62,11 +77,42 @@ pub(crate) async fn evidence(
             .or_else(|| judged.and_then(|j| j.since)),
         signals,
         baseline,
+        debts,
         replication: replication.filter(|r| r.from == from),
         repair: None,
         held_back: None,
         workspace_urls,
     })
+}
+
+/// What is owed, if it can be read, and its names for people. A list that is gone keeps nobody from a failover: the rest is restored.
+async fn readable_debts(
+    ports: &Ports,
+    owed: Option<DebtsPointer>,
+    from: SiteLabel,
+    signals: &mut Vec<String>,
+) -> Result<Option<DebtsPointer>, Failure> {
+    let Some(pointer) = owed else {
+        return Ok(None);
+    };
+    match ports.debts(Some(&pointer), from).await {
+        Ok(debts) => {
+            signals.push(format!(
+                "{} objects that earlier runs could not bring up are restored too: {}",
+                pointer.count,
+                debts.describe()
+            ));
+            Ok(Some(pointer))
+        }
+        Err(failure) if failure.name == FailureName::StateCorrupt => {
+            signals.push(format!(
+                "{} objects that earlier runs could not bring up are NOT restored: {failure}",
+                pointer.count
+            ));
+            Ok(None)
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Freezes what every vantage saw of both sites, for the request and its page. What cannot be read is missing evidence, which

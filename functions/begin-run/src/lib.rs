@@ -22,7 +22,7 @@ use recovery::users::{Move, UsersNotice};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::evidence::{evidence, freeze};
+use crate::evidence::{Known, evidence, freeze};
 use crate::input::Input;
 use crate::record::choose_record;
 
@@ -189,16 +189,26 @@ async fn begin(
         ));
     }
     let baseline = choose_record(ports, mode, from).await?;
-    let evidence = evidence(ports, plan, from, asked.incident, baseline, workspace_urls).await?;
+    let known = Known {
+        incident: asked.incident,
+        baseline,
+        owed: state.debts.clone(),
+        workspace_urls,
+    };
+    let mut evidence = evidence(ports, plan, from, known).await?;
     let now = ports.now();
     let epoch = state.epoch;
     // Another run may have committed since the state was read.
-    ports
+    let owed = ports
         .change_state(|state| {
             state.require_unchanged(from, epoch, mode)?;
-            state.take_lock(&run, &token, mode, now)
+            state.take_lock(&run, &token, mode, now)?;
+            Ok(state.debts.clone())
         })
         .await?;
+    if owed != state.debts {
+        evidence.debts = owed;
+    }
     if mode == Mode::Failover {
         mark_incident(ports, &run, now).await;
     }
@@ -297,21 +307,31 @@ async fn resume(
     if document.resume_at(fence_stands) == ResumeAt::Readiness {
         // A human is asked anew, so on what is known now.
         let baseline = choose_record(ports, mode, from).await?;
-        document.evidence =
-            evidence(ports, plan, from, None, baseline, workspace_urls.clone()).await?;
+        let known = Known {
+            incident: None,
+            baseline,
+            owed: state.debts.clone(),
+            workspace_urls: workspace_urls.clone(),
+        };
+        document.evidence = evidence(ports, plan, from, known).await?;
         document.captured = None;
         document.lifted = None;
     }
     document.evidence.workspace_urls = workspace_urls;
     let now = ports.now();
-    ports
+    let owed = ports
         .change_state(|state| {
             if !committed {
                 state.require_unchanged(from, epoch, mode)?;
             }
-            state.resume_lock(&run, &token, &read, mode, now)
+            state.resume_lock(&run, &token, &read, mode, now)?;
+            Ok(state.debts.clone())
         })
         .await?;
+    // People may have given up some since the run began.
+    if owed != state.debts || document.evidence.debts.is_some() {
+        document.evidence.debts = owed;
+    }
     if document.resume_at(fence_stands) == ResumeAt::Readiness {
         freeze(ports, plan, &run, document.attempt).await;
     }

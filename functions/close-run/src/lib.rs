@@ -219,6 +219,11 @@ async fn close(
     // keep the next run from starting.
     let plan = ports.plan().await.ok();
     let clean_up = ports.clean_up_order(&run).await?;
+    let owed = if outcome == Outcome::Completed && run.mode != Mode::Drill {
+        ports.owed_after(&run).await?
+    } else {
+        None
+    };
     let state = ports
         .change_state(|state| {
             let released = state.end_attempt(&id, token, outcome, &reason, now);
@@ -235,8 +240,8 @@ async fn close(
                 }
             }
             let ended = state.end_of(token).map(|end| end.outcome);
-            if ended == Some(Outcome::Completed) && state.unsettled.as_ref() == Some(&id) {
-                state.unsettled = None;
+            if ended == Some(Outcome::Completed) {
+                state.settle_run(&id, owed.clone());
             }
             Ok(state.clone())
         })

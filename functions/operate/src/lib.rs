@@ -5,6 +5,7 @@ mod accept;
 mod create_state;
 mod decide;
 mod fence;
+mod give_up;
 mod key;
 mod lessons;
 mod promote;
@@ -22,6 +23,7 @@ use aws::notices::{Audience, Notice};
 use aws::serve::parse;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
+use recovery::activation::debts::ObjectName;
 use recovery::approval::{ApprovalId, Choice, Door};
 use recovery::failure::FailureName;
 use recovery::site::{ContentDigest, RunId, SiteLabel};
@@ -138,6 +140,19 @@ pub enum Act {
         /// Why.
         why: String,
     },
+    /// Give up what runs could not bring up: it is owed no more, and no run restores it.
+    GiveUp {
+        /// The objects, by kind and name.
+        #[serde(default)]
+        objects: Vec<ObjectName>,
+        /// Instead, the whole list by its digest, as `state.json` has it.
+        #[serde(default)]
+        digest: Option<ContentDigest>,
+        /// Who.
+        who: String,
+        /// Why.
+        why: String,
+    },
     /// Write down what a run taught. It stands in every report until it is resolved.
     AddLesson {
         /// The run that taught it, if one did.
@@ -196,6 +211,7 @@ impl Act {
             | Self::RotateApprovalKey { who, why }
             | Self::CreateState { who, why, .. }
             | Self::AcceptBaseline { who, why, .. }
+            | Self::GiveUp { who, why, .. }
             | Self::Promote { who, why }
             | Self::Unfence { who, why, .. }
             | Self::Reset { who, why, .. }
@@ -373,6 +389,12 @@ async fn carry_out(
             why,
         } => lessons::add(ports, run.as_ref(), lesson, who, why).await,
         Act::ResolveLesson { lesson, who, why } => lessons::resolve(ports, *lesson, who, why).await,
+        Act::GiveUp {
+            objects, digest, ..
+        } => {
+            let given_up = give_up::GivenUp::parse(objects, digest.as_ref())?;
+            give_up::give_up(ports, given_up).await
+        }
         Act::AcceptBaseline { digest, .. } => accept::accept(ports, digest).await,
         Act::RotateApprovalKey { .. } => key::rotate(ports).await,
         Act::Promote { who, why } => promote::order(ports, who, why).await,

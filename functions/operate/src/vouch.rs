@@ -11,6 +11,15 @@ use crate::invalid;
 /// # Errors
 /// `Blocked` while any run holds the lock: it may be changing the sites. `InvalidEvent` if another run is unsettled.
 pub(crate) async fn settle(ports: &Ports, run: &RunId) -> Result<String, Failure> {
+    let state = ports.state().await?;
+    let is_unsettled = state.unsettled.as_ref() == Some(run);
+    let has_committed = state.last_commit.as_ref().is_some_and(|c| c.run == *run);
+    // Whoever vouches need not know by heart what the run could not bring up: it stays owed until it is up or given up.
+    let owed = if is_unsettled && has_committed {
+        ports.owed_after(&ports.run(run).await?).await?
+    } else {
+        state.debts
+    };
     let unsettled = ports
         .change_state(|state| {
             if let Some(lock) = &state.lock {
@@ -19,8 +28,8 @@ pub(crate) async fn settle(ports: &Ports, run: &RunId) -> Result<String, Failure
                     since: lock.taken_at,
                 });
             }
-            Ok(if state.unsettled.as_ref() == Some(run) {
-                state.unsettled.take()
+            Ok(if state.settle_run(run, owed.clone()) {
+                Some(run.clone())
             } else {
                 state.unsettled.clone()
             })

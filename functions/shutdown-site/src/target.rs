@@ -66,12 +66,10 @@ pub(crate) async fn unfence(
         }
         Ok(None) => Ok(Unfenced::Yes),
         // The watch has not seen the target quiet lately: something was started there.
-        Err(failure) if failure.name == FailureName::InvalidEvent => {
-            Ok(Unfenced::Waits {
-                why: failure.message,
-                for_pass: false,
-            })
-        }
+        Err(failure) if failure.name == FailureName::InvalidEvent => Ok(Unfenced::Waits {
+            why: failure.message,
+            for_pass: false,
+        }),
         Err(failure) => Err(failure),
     }
 }

@@ -1,19 +1,14 @@
 //! The documents of the store, typed: one way to read and one way to change each.
 
-use std::io::{Read, Write};
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use futures::{StreamExt, TryStreamExt, stream};
-use recovery::baseline::{Baseline, BaselinePointer};
 use recovery::failure::FailureName;
 use recovery::ledger::{Entry, LEDGER_FORMAT, Page, ReadPage};
 use recovery::plan::Plan;
 use recovery::run::{RunDocument, Stage};
 use recovery::signals::Signals;
-use recovery::site::{ContentDigest, RunId, RunToken, SiteLabel};
+use recovery::site::{RunId, RunToken, SiteLabel};
 use recovery::state::{LARGEST_STATE, Refusal, State};
 use recovery::verdict::{Judgement, Observation, judge};
 use serde::Serialize;
@@ -28,9 +23,6 @@ use crate::{Failure, Ports, keys};
 const SWAP_ATTEMPTS: u32 = 8;
 /// The longest wait after the first lost compare-and-swap.
 const FIRST_SWAP_WAIT_MS: u64 = 20;
-/// No stored document unpacks to more than this.
-const LARGEST_DOCUMENT: u64 = 512 * 1024 * 1024;
-
 /// Ledger pages read at once: a large fence has hundreds.
 const PAGES_AT_ONCE: usize = 16;
 
@@ -351,64 +343,6 @@ impl Ports {
             .ok_or_else(|| Refusal::LockLost { run: run.clone() }.into())
     }
 
-    /// Which baseline counts, if any.
-    ///
-    /// # Errors
-    /// `StateCorrupt`, or what the store said.
-    pub async fn baseline_pointer(&self) -> Result<Option<BaselinePointer>, Failure> {
-        self.read(keys::BASELINE).await
-    }
-
-    /// A baseline by its digest; its content is checked against it.
-    ///
-    /// # Errors
-    /// `NoBaseline` if it is gone, `StateCorrupt` if it is not what its name says.
-    pub async fn baseline(&self, digest: &ContentDigest) -> Result<Baseline, Failure> {
-        let key = keys::baseline(digest);
-        let stored = self.store.get(&key).await?.ok_or_else(|| {
-            Failure::new(
-                FailureName::NoBaseline,
-                format!("the baseline {key} is gone"),
-            )
-        })?;
-        let mut json = Vec::new();
-        GzDecoder::new(stored.bytes.as_slice())
-            .take(LARGEST_DOCUMENT)
-            .read_to_end(&mut json)
-            .map_err(|e| {
-                Failure::new(
-                    FailureName::StateCorrupt,
-                    format!("{key} cannot be unpacked: {e}"),
-                )
-            })?;
-        let baseline: Baseline = decode(&key, &json)?;
-        if baseline.digest() == *digest {
-            Ok(baseline)
-        } else {
-            Err(Failure::new(
-                FailureName::StateCorrupt,
-                format!("{key} does not hold what its name says"),
-            ))
-        }
-    }
-
-    /// Stores a baseline under its digest, unless it is there.
-    ///
-    /// # Errors
-    /// What the store said.
-    pub async fn store_baseline(&self, baseline: &Baseline) -> Result<ContentDigest, Failure> {
-        let digest = baseline.digest();
-        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
-        packer
-            .write_all(&encode(baseline)?)
-            .and_then(|()| packer.finish())
-            .map_err(|e| Failure::internal(format!("packing a baseline: {e}")))
-            .map(|bytes| (keys::baseline(&digest), bytes))
-            .map(|(key, bytes)| async move { self.store.create(&key, bytes).await })?
-            .await?;
-        Ok(digest)
-    }
-
     /// Adds a page to the ledger. Pages are never changed; the key holds the time and the invocation, so two passes at
     /// once write two pages.
     ///
@@ -534,12 +468,12 @@ fn encode_over<T: Serialize, B: Serialize>(
     encode(&keep_unknown(&raw, &to_value(before)?, to_value(document)?))
 }
 
-fn encode<T: Serialize>(document: &T) -> Result<Vec<u8>, Failure> {
+pub(crate) fn encode<T: Serialize>(document: &T) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec_pretty(document)
         .map_err(|e| Failure::internal(format!("encoding a document: {e}")))
 }
 
-fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Failure> {
+pub(crate) fn decode<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Failure> {
     require_known_format(key, bytes)?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {

@@ -48,6 +48,7 @@ impl From<Refusal> for Failure {
             | Refusal::PassUnderWay { .. }
             | Refusal::Fenced { .. }
             | Refusal::Resetting { .. }
+            | Refusal::Unsettled { .. }
             | Refusal::Lifting { .. }
             | Refusal::AtHome { .. } => FailureName::Blocked,
             Refusal::Committed { .. } | Refusal::Completed { .. } => FailureName::InvalidEvent,

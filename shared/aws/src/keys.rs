@@ -1,6 +1,7 @@
 //! The keys of the state bucket and the paths of the parameters, in one place.
 
 use jiff::Timestamp;
+use recovery::activation::Phase;
 use recovery::approval::{ApprovalId, Question};
 use recovery::site::{ContentDigest, DataSetName, PlanName, RunId, SiteLabel};
 
@@ -34,6 +35,24 @@ pub const READINESS: &str = "readiness/status.json";
 #[must_use]
 pub fn baseline(digest: &ContentDigest) -> String {
     format!("baselines/{}.json.gz", digest.as_str())
+}
+
+/// A list of debts.
+#[must_use]
+pub fn debts(digest: &ContentDigest) -> String {
+    format!("debts/{}.json.gz", digest.as_str())
+}
+
+/// What a phase of an attempt of a run left.
+#[must_use]
+pub fn debts_of_phase(run: &RunId, attempt: u32, phase: Phase) -> String {
+    of_run(run, &format!("debts/{attempt:05}-{phase}.json.gz"))
+}
+
+/// Whether a key is what some attempt left of a phase.
+#[must_use]
+pub fn is_of_phase(key: &str, phase: Phase) -> bool {
+    key.ends_with(&format!("-{phase}.json.gz"))
 }
 
 /// What is known of every table of a Delta data set.

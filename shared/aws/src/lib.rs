@@ -23,6 +23,7 @@ pub mod notices;
 pub mod parameters;
 pub mod polling;
 pub mod ports;
+mod records;
 pub mod serve;
 pub mod site_news;
 pub mod store;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::activation::debts::DebtsPointer;
 use crate::baseline::BaselinePointer;
 use crate::replication::{HeldBack, ReplicationStatus};
 use crate::site::{Epoch, PlanName, RunId, RunToken, SiteLabel};
@@ -165,6 +166,9 @@ pub struct Evidence {
     pub signals: Vec<String>,
     /// The baseline that will be restored.
     pub baseline: BaselinePointer,
+    /// What earlier runs could not bring up: it is restored too.
+    #[serde(default)]
+    pub debts: Option<DebtsPointer>,
     /// How far the data is behind: when the run began the newest measurement, then the run's own.
     pub replication: Option<ReplicationStatus>,
     /// What a person must do at the standby so that its tables can be used.

@@ -115,7 +115,7 @@ pub(super) fn parts(
             Aim::TakeOver,
             &plan.kinds,
             &[],
-            &estate.inventory,
+            (&estate.inventory).into(),
             &standby.inventory,
         );
         let mut seconds = pace::acts(work.steps.iter().map(|step| &step.act), rates);

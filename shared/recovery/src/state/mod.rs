@@ -1,6 +1,7 @@
 //! `state.json`: which site is active, who holds the lock, which fences stand. Pure transitions; the caller writes the
 //! result by compare-and-swap and starts again from a fresh read when it lost.
 
+mod debts;
 mod ends;
 mod fence;
 mod promotion;
@@ -17,6 +18,7 @@ pub use self::fence::{
 };
 pub use self::promotion::Promotion;
 pub use self::refusal::Refusal;
+use crate::activation::debts::DebtsPointer;
 use crate::reset::Reset;
 use crate::run::{Mode, Outcome};
 use crate::site::{Epoch, PlanName, RunId, RunToken, SiteLabel};
@@ -52,6 +54,9 @@ pub struct State {
     /// It ends with the run's completion, or when an operator vouches for the active site (`vouch`).
     #[serde(default)]
     pub unsettled: Option<RunId>,
+    /// What runs could not bring up, and nobody has given up: the list lies beside.
+    #[serde(default)]
+    pub debts: Option<DebtsPointer>,
     /// The orders to bring a site back to what was recorded of it. A failover that begins ends them; any other run waits.
     #[serde(default)]
     pub resets: BTreeMap<SiteLabel, Reset>,
@@ -125,6 +130,7 @@ impl State {
             cool_down_until: None,
             last_commit: None,
             unsettled: None,
+            debts: None,
             resets: BTreeMap::new(),
             promotion: None,
             home: home_at_first(),

@@ -49,6 +49,14 @@ pub enum Refusal {
         /// The run.
         run: RunId,
     },
+    /// A run has changed sites and did not complete, so nobody knows what it owes.
+    #[error(
+        "run {run} has changed sites and did not complete; resume it, or vouch for the active site with operate `vouch`"
+    )]
+    Unsettled {
+        /// The run.
+        run: RunId,
+    },
     /// There is no fence to lift or to work on.
     #[error("no fence stands on the {site} site")]
     NoFence {

@@ -22,7 +22,7 @@ const FAULTS: [Fault; 5] = [
 ];
 
 /// Runs the handler with the fault at each of its requests, then again without: it must succeed, and `check` must hold.
-async fn survive<W, H, C>(setting: impl Fn() -> W, handler: H, check: C)
+pub(crate) async fn survive<W, H, C>(setting: impl Fn() -> W, handler: H, check: C)
 where
     W: Future<Output = Ports>,
     H: AsyncFn(&Ports) -> Result<(), Failure>,

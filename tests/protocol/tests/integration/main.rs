@@ -6,6 +6,7 @@
 )]
 
 mod baselines;
+mod debts;
 mod executions;
 mod faults;
 mod first_state;

@@ -169,6 +169,24 @@ pub(crate) async fn lost(ports: &Ports, execution: &str) -> Result<(), Failure> 
     .await
 }
 
+/// The state machine, at the end of a run that went to its end.
+pub(crate) async fn completed(ports: &Ports, execution: &str) -> Result<(), Failure> {
+    let state = json!({"begin": {"run": "run-1"}, "last": {"Payload": {"answer": "Switched"}}});
+    close(
+        ports,
+        json!({"state": state, "name": execution, "execution": token(execution)}),
+    )
+    .await
+}
+
+/// The schedule of activate-site comes round.
+pub(crate) async fn work_off(ports: &Ports) -> Result<(), Failure> {
+    let event = serde_json::from_value(json!({"by": "schedule"})).unwrap();
+    activate_site::handle(event, ports, &invocation())
+        .await
+        .map(|_| ())
+}
+
 async fn close(ports: &Ports, event: Value) -> Result<(), Failure> {
     let event = serde_json::from_value(event).unwrap();
     close_run::handle(event, ports, &MemoryExecutions::default(), &invocation())

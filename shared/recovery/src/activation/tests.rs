@@ -33,7 +33,14 @@ fn job_work(phase: Phase, original: Value, twin: Value) -> PhaseWork {
 }
 
 fn take_over(phase: Phase, baseline: &Inventory, target: &Inventory) -> PhaseWork {
-    work(phase, Aim::TakeOver, &Kind::ALL, &[], baseline, target)
+    work(
+        phase,
+        Aim::TakeOver,
+        &Kind::ALL,
+        &[],
+        baseline.into(),
+        target,
+    )
 }
 
 fn update_of(work: &PhaseWork) -> Value {
@@ -168,7 +175,7 @@ fn a_site_that_is_put_back_as_recorded_loses_what_was_not_live() {
         Aim::AsRecorded,
         &Kind::ALL,
         &[],
-        &record,
+        (&record).into(),
         &now,
     );
     assert_eq!(
@@ -200,7 +207,7 @@ fn a_wave_opens_when_the_one_before_is_confirmed_or_has_had_its_share_of_time() 
         Aim::TakeOver,
         &Kind::ALL,
         &waves,
-        &site(SiteLabel::Primary, &jobs("UNPAUSED"), &[]),
+        (&site(SiteLabel::Primary, &jobs("UNPAUSED"), &[])).into(),
         &site(SiteLabel::Secondary, &jobs("PAUSED"), &[]),
     );
     let wave: Vec<usize> = work.steps.iter().map(|s| s.wave).collect();

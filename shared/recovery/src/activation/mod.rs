@@ -1,7 +1,10 @@
 //! Activation: what a site must do to run exactly what a record says, one phase at a time. Level-triggered: the difference
 //! between record and a fresh reading is the work, and no difference is the proof.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod debts;
+mod pairs;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +14,9 @@ use crate::act::Act;
 use crate::inventory::{ActiveRun, Inventory, Resource, Subject};
 use crate::kind::{DrMode, Kind, Place, live_places};
 use crate::plan::{Named, Wave};
+
+pub use self::pairs::Record;
+use self::pairs::{Pairs, unpaired};
 
 /// A phase of the activation. The first two come before the commit, the others after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,21 +159,19 @@ pub fn work(
     aim: Aim,
     kinds: &[Kind],
     waves: &[Wave],
-    record: &Inventory,
+    record: Record<'_>,
     target: &Inventory,
 ) -> PhaseWork {
     let mut work = PhaseWork::default();
+    let pairs = Pairs::of(phase, record, target);
     if phase == Phase::OneTimeRuns {
         if kinds.contains(&Kind::Job) {
-            one_time_runs(record, target, &mut work);
+            one_time_runs(record.inventory, &pairs, &mut work);
         }
         return work;
     }
-    let pairs = Pairs::of(record, target);
-    for ((kind, _), (originals, twins)) in &pairs.0 {
-        if !kinds.contains(kind) || !kind.is_restored_in(phase) {
-            continue;
-        }
+    let is_meant = |kind: Kind| kinds.contains(&kind) && kind.is_restored_in(phase);
+    for (originals, twins) in pairs.of_kinds(is_meant) {
         match (originals.as_slice(), twins.as_slice()) {
             ([original], [twin]) if original.mode() == DrMode::ActivePassive => {
                 let next = next(phase, aim, original, twin);
@@ -198,40 +202,11 @@ pub fn work(
     work
 }
 
-fn unpaired(originals: usize, twins: usize) -> String {
-    if twins == 0 {
-        "the target has no object of this name".to_owned()
-    } else {
-        format!("the name stands {originals} times in the baseline and {twins} times at the target")
-    }
-}
-
-/// The objects of both readings by what identifies them: across sites kind and key, at one and the same site kind and id.
-struct Pairs<'a>(BTreeMap<(Kind, &'a str), Pair<'a>>);
-
-/// The objects of the record and those of the target that have one identity.
-type Pair<'a> = (Vec<&'a Resource>, Vec<&'a Resource>);
-
-impl<'a> Pairs<'a> {
-    fn of(record: &'a Inventory, target: &'a Inventory) -> Self {
-        let same_site = record.site == target.site;
-        let identity = |r: &'a Resource| {
-            let text = if same_site { &r.id } else { &r.key };
-            (r.kind, text.as_str())
-        };
-        let mut pairs: BTreeMap<_, Pair<'a>> = BTreeMap::new();
-        for original in &record.resources {
-            pairs
-                .entry(identity(original))
-                .or_default()
-                .0
-                .push(original);
-        }
-        for twin in &target.resources {
-            pairs.entry(identity(twin)).or_default().1.push(twin);
-        }
-        Self(pairs)
-    }
+/// What restores one object in one phase, whatever the aim.
+pub(crate) fn restore_of(phase: Phase, original: &Resource, twin: &Resource) -> Next {
+    let restores = original.kind.entry().restore.iter();
+    let restore = restores.filter(|(p, _)| *p == phase).map(|(_, f)| f).next();
+    restore.map_or(Next::NotOurs, |restore| restore(original, twin))
 }
 
 /// The first wave that the object belongs to; those of none come last.
@@ -243,14 +218,10 @@ fn wave_of(original: &Resource, waves: &[Wave]) -> usize {
 }
 
 fn next(phase: Phase, aim: Aim, original: &Resource, twin: &Resource) -> Next {
-    let entry = original.kind.entry();
-    let Some((_, restore)) = entry.restore.iter().find(|(p, _)| *p == phase) else {
-        return Next::NotOurs;
-    };
-    match restore(original, twin) {
+    match restore_of(phase, original, twin) {
         Next::NotOurs if aim == Aim::AsRecorded && !original.is_live() => {
             if twin.is_live() {
-                (entry.quiesce)(twin).map_or(Next::NotOurs, Next::Act)
+                (original.kind.entry().quiesce)(twin).map_or(Next::NotOurs, Next::Act)
             } else {
                 Next::AsWanted
             }
@@ -271,10 +242,9 @@ fn note(next: Next, twin: &Resource, wave: usize, work: &mut PhaseWork) {
 }
 
 /// Interrupted runs: never by default, listed always. The tag `dr-rerun` with the value `always` on the job asks for it.
-fn one_time_runs(baseline: &Inventory, target: &Inventory, work: &mut PhaseWork) {
-    let pairs = Pairs::of(baseline, target);
+fn one_time_runs(baseline: &Inventory, pairs: &Pairs<'_>, work: &mut PhaseWork) {
     for run in &baseline.runs {
-        match rerun(run, baseline, &pairs) {
+        match rerun(run, baseline, pairs) {
             Ok(Some(step)) => work.steps.push(step),
             Ok(None) => {}
             Err(reason) => work.listed.push((run.subject(), reason)),
@@ -300,12 +270,7 @@ fn rerun(
     if live_places(&job.raw).contains(&Place::Continuous) {
         return Err("interrupted; its job is continuous and starts a run by itself".to_owned());
     }
-    let twins = pairs
-        .0
-        .values()
-        .find(|(originals, _)| originals.iter().any(|o| std::ptr::eq(*o, job)))
-        .map_or(&[][..], |(_, twins)| twins.as_slice());
-    match twins {
+    match pairs.twins_of(job) {
         [twin] => {
             let job_id = twin
                 .id
@@ -366,5 +331,4 @@ pub(crate) fn matches(pattern: &str, text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[path = "activation_tests.rs"]
 mod tests;
