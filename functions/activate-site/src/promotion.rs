@@ -34,6 +34,7 @@ pub(crate) async fn work_off(ports: &Ports, plan: &Plan) -> Result<(), Failure> 
         who: promotion.who.clone(),
         why: format!("promotion: {}", promotion.why),
         ordered_at: now,
+        brings_up_owed: false,
         pass: None,
     };
     let begun = ports

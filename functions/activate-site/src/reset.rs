@@ -147,9 +147,8 @@ async fn pass(
     let mut effort = Effort::resume(ports, invocation, id, site, Right::Order, stage).await?;
     effort.require_right().await?;
     let recorded = ports.baseline(&order.record).await?.inventory;
-    // What could not be brought up at the active site is brought up too.
     let state = ports.state().await?;
-    let owed = state.debts.filter(|_| is_active);
+    let owed = state.debts.filter(|_| is_active && order.brings_up_owed);
     let owed = ports.debts(owed.as_ref(), site).await?;
     let record = Record {
         inventory: &recorded,

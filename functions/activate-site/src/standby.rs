@@ -85,6 +85,7 @@ fn order(ports: &Ports, run: &RunDocument, posture: &BaselinePointer) -> Reset {
         who: format!("run {}", run.run),
         why: format!("the end of a {}", run.mode.as_str()),
         ordered_at: run.entered_at(Stage::Standby, ports.now()),
+        brings_up_owed: false,
         pass: None,
     }
 }

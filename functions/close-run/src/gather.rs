@@ -7,7 +7,7 @@ use recovery::plan::Plan;
 use recovery::readiness::Readiness;
 use recovery::report::{self, Drift, Facts, History, HumanAct, Lessons, People, Report};
 use recovery::run::{Outcome, RunDocument};
-use recovery::state::Fence;
+use recovery::state::State;
 use recovery::validation::{Check, ValidationDocument};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub(crate) async fn gather(
     ports: &Ports,
     plan: Option<&Plan>,
     run: &RunDocument,
-    fence: Option<&Fence>,
+    state: &State,
     outcome: Outcome,
     reason: String,
 ) -> Result<Report, Failure> {
@@ -44,7 +44,8 @@ pub(crate) async fn gather(
         history: &history,
         lessons: &lessons,
         plan,
-        fence,
+        fence: state.fences.get(&run.from),
+        debts: state.debts.clone(),
         outcome,
         reason,
         now,

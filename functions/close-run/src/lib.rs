@@ -281,7 +281,7 @@ async fn close(
         ports,
         plan.as_ref(),
         &closed,
-        state.fences.get(&closed.from),
+        &state,
         outcome,
         closed.reason.clone().unwrap_or(reason),
     )

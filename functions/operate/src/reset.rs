@@ -34,6 +34,7 @@ pub(crate) async fn order(
         who: who.to_owned(),
         why: why.to_owned(),
         ordered_at: ports.now(),
+        brings_up_owed: is_active,
         pass: None,
     };
     ports

@@ -101,6 +101,7 @@ impl Ports {
             who: format!("run {}", run.run),
             why: "the drill ended before it had cleaned up".to_owned(),
             ordered_at: self.now(),
+            brings_up_owed: false,
             pass: None,
         }))
     }
@@ -128,6 +129,7 @@ impl Ports {
             who: who.to_owned(),
             why: why.to_owned(),
             ordered_at: self.now(),
+            brings_up_owed: false,
             pass: None,
         })
     }

@@ -38,6 +38,9 @@ pub struct Reset {
     pub why: String,
     /// When.
     pub ordered_at: Timestamp,
+    /// Whether what runs could not bring up there is brought up too: a person asks for it. An order that a run puts only undoes.
+    #[serde(default)]
+    pub brings_up_owed: bool,
     /// The pass that is under way.
     #[serde(default)]
     pub pass: Option<Pass>,
@@ -211,6 +214,7 @@ mod tests {
             who: "Ada".to_owned(),
             why: "the run was abandoned".to_owned(),
             ordered_at: at(0),
+            brings_up_owed: false,
             pass: None,
         }
     }

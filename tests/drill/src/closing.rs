@@ -106,7 +106,10 @@ impl Drill<'_> {
         }
         let mut parity_differences = promises::parity(&facts);
         if self.options.scenario == Scenario::LeftBehind {
-            violations.extend(left_behind(report.as_ref(), &mut parity_differences));
+            violations.extend(crate::left_behind::judge(
+                report.as_ref(),
+                &mut parity_differences,
+            ));
         }
         let path = self.save_report(run, report.as_ref(), "report").await?;
         Ok(Summary {
@@ -294,28 +297,4 @@ impl Drill<'_> {
                 reason,
             })
     }
-}
-
-/// Exactly what did not start was left behind: the report names it, and nothing else is missing.
-fn left_behind(report: Option<&Report>, differences: &mut Vec<String>) -> Vec<String> {
-    let (clusters, others): (Vec<String>, Vec<String>) = std::mem::take(differences)
-        .into_iter()
-        .partition(|difference| difference.starts_with("cluster \""));
-    *differences = others;
-    let mut found = Vec::new();
-    if clusters.is_empty() {
-        found.push("every cluster is up, so nothing was left behind".to_owned());
-    }
-    for cluster in clusters {
-        let is_named = report.is_some_and(|report| {
-            let mut unverified = report.unverified.iter();
-            unverified.any(|subject| cluster.contains(&format!("\"{}\"", subject.name)))
-        });
-        if !is_named {
-            found.push(format!(
-                "the report does not name what was left behind: {cluster}"
-            ));
-        }
-    }
-    found
 }

@@ -9,6 +9,7 @@ pub mod estate;
 pub mod guide;
 pub mod homeward;
 pub mod lake;
+mod left_behind;
 pub mod live;
 pub mod page;
 mod people;

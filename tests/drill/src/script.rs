@@ -211,6 +211,7 @@ impl Drill<'_> {
                 Scenario::SecondDisaster => self.go_back_to_the_well_site(&mut summary).await?,
                 Scenario::FailoverAndFailback => self.go_home(&mut summary).await?,
                 Scenario::Promotion => self.promote(&mut summary).await?,
+                Scenario::LeftBehind => self.bring_up_what_is_owed(&mut summary).await?,
                 _ => {}
             }
             return Ok(summary);

@@ -306,6 +306,7 @@ impl Site {
             who: "test".to_owned(),
             why: "test".to_owned(),
             ordered_at: self.ports.now(),
+            brings_up_owed: false,
             pass: None,
         };
         self.ports

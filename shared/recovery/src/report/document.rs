@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lessons::Lesson;
 use super::{Clock, Comparison, DataLoss, Drift, GotThrough, KindTally, StageSeconds};
+use crate::activation::debts::DebtsPointer;
 use crate::approval::{Decisions, Views};
 use crate::inventory::Subject;
 use crate::replication::HeldBack;
@@ -104,6 +105,9 @@ pub struct Report {
     pub applied: BTreeMap<String, usize>,
     /// What was attempted and is not verified.
     pub unverified: Vec<Subject>,
+    /// What is owed since: what this run and earlier ones could not bring up, and nobody has given up.
+    #[serde(default)]
+    pub debts: Option<DebtsPointer>,
     /// What was left alone on purpose, with the reason.
     pub listed: Vec<Listed>,
     /// Every decision on every request of this run: who, why, by which door, and what was accepted.

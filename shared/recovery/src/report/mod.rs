@@ -30,6 +30,7 @@ pub use self::tally::KindTally;
 use self::tally::Tally;
 pub use self::through::GotThrough;
 
+use crate::activation::debts::DebtsPointer;
 use crate::approval::{Decisions, Views};
 use crate::ledger::ReadPage;
 use crate::plan::Plan;
@@ -72,6 +73,8 @@ pub struct Facts<'a> {
     pub plan: Option<&'a Plan>,
     /// The fence on the site that was left, if one stands.
     pub fence: Option<&'a Fence>,
+    /// What is owed now.
+    pub debts: Option<DebtsPointer>,
     /// How it ended.
     pub outcome: Outcome,
     /// In one sentence.
@@ -139,6 +142,7 @@ pub fn make(facts: Facts<'_>) -> Report {
         restored: tally.restored,
         applied: tally.applied,
         unverified: tally.unverified.into_iter().collect(),
+        debts: facts.debts,
         listed: tally.listed.into_iter().collect(),
         decisions: facts.people.decisions,
         views: facts.people.views,

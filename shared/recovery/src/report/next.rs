@@ -34,6 +34,13 @@ pub(super) fn left_to_do(report: &Report, fence_stands: bool) -> Vec<String> {
             subject.name
         ));
     }
+    if let Some(debts) = &report.debts {
+        let active = report.committed_at.map_or(report.from, |_| report.target);
+        left.push(format!(
+            "{} objects are owed, in {}: operate `reset` of the {} site tries them again, the next run restores them, operate `give-up` ends it",
+            debts.count, debts.key, active
+        ));
+    }
     for set in report.data.iter().filter(|set| set.loss_seconds.is_none()) {
         left.push(format!(
             "find out what was lost of {}: nobody knows",

@@ -72,6 +72,10 @@ impl Report {
             format!("- RTO: {}", self.rto_in_words()),
             format!("- Got through the fence: {}", self.got_through.in_words()),
         ];
+        lines.extend(self.debts.iter().map(|debts| {
+            let (count, key) = (debts.count, &debts.key);
+            format!("- Owed: {count} objects are not up, and not forgotten: {key}")
+        }));
         lines.extend(
             self.rpo_in_words()
                 .into_iter()

@@ -139,6 +139,7 @@ mod tests {
             who: "w".to_owned(),
             why: "y".to_owned(),
             ordered_at: at(3),
+            brings_up_owed: false,
             pass: None,
         }
     }

@@ -12,6 +12,7 @@ mod estate;
 mod faults;
 mod holding;
 mod left_behind;
+mod owed;
 mod planned;
 mod round_trip;
 mod sweep;
