@@ -44,7 +44,7 @@ pub(crate) async fn left_or_asked(
     let poll = ports.poll_decision(&asked).await?;
     Ok(match poll.answer {
         ApprovalAnswer::Approved => Leave::Behind,
-        ApprovalAnswer::Pending | ApprovalAnswer::Void => Leave::Waits,
+        ApprovalAnswer::Pending | ApprovalAnswer::Proving | ApprovalAnswer::Void => Leave::Waits,
         ApprovalAnswer::Declined | ApprovalAnswer::Expired => Leave::Refused(poll.reason),
     })
 }

@@ -79,6 +79,7 @@ pub(crate) async fn evidence(
         baseline,
         debts,
         replication: replication.filter(|r| r.from == from),
+        proof: None,
         repair: None,
         held_back: None,
         workspace_urls,

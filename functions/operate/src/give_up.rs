@@ -1,15 +1,15 @@
 //! Giving up what runs could not bring up: nobody will be asked about it again, and no run restores it.
 
 use aws::{Failure, Ports};
-use recovery::activation::debts::ObjectName;
+use recovery::kind::Kind;
 use recovery::site::ContentDigest;
 
 use crate::invalid;
 
 /// What is given up.
 pub(crate) enum GivenUp<'a> {
-    /// Some objects, by name.
-    Objects(&'a [ObjectName]),
+    /// Some objects of a kind, by name.
+    Objects(Kind, &'a [String]),
     /// The whole list, by its digest. It is not read, so that one that is gone can be given up too.
     List(&'a ContentDigest),
 }
@@ -17,14 +17,15 @@ pub(crate) enum GivenUp<'a> {
 impl<'a> GivenUp<'a> {
     /// Objects, or a list: never both.
     pub(crate) fn parse(
-        objects: &'a [ObjectName],
+        kind: Option<Kind>,
+        names: &'a [String],
         digest: Option<&'a ContentDigest>,
     ) -> Result<Self, Failure> {
-        match (objects, digest) {
-            ([], Some(digest)) => Ok(Self::List(digest)),
-            ([_, ..], None) => Ok(Self::Objects(objects)),
+        match (kind, names, digest) {
+            (None, [], Some(digest)) => Ok(Self::List(digest)),
+            (Some(kind), [_, ..], None) => Ok(Self::Objects(kind, names)),
             _ => Err(invalid(
-                "name either `objects`, each with kind and name, or the `digest` of the whole list, as state.json has it",
+                "say either `kind` and `names`, or the `digest` of the whole list, as state.json has it",
             )),
         }
     }
@@ -45,9 +46,9 @@ pub(crate) async fn give_up(ports: &Ports, given_up: GivenUp<'_>) -> Result<Stri
                 owed.digest.as_str()
             )));
         }
-        GivenUp::Objects(names) => {
+        GivenUp::Objects(kind, names) => {
             let debts = ports.debts(Some(&owed), state.active_site).await?;
-            let left = debts.give_up(names).map_err(invalid)?;
+            let left = debts.give_up(kind, names).map_err(invalid)?;
             let words = match left.objects().len() {
                 0 => "nothing is owed".to_owned(),
                 count => format!("{count} objects are still owed: {}", left.describe()),

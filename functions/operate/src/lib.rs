@@ -23,9 +23,9 @@ use aws::notices::{Audience, Notice};
 use aws::serve::parse;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
-use recovery::activation::debts::ObjectName;
 use recovery::approval::{ApprovalId, Choice, Door};
 use recovery::failure::FailureName;
+use recovery::kind::Kind;
 use recovery::site::{ContentDigest, RunId, SiteLabel};
 use recovery::state::Hold;
 use serde::{Deserialize, Serialize};
@@ -142,9 +142,12 @@ pub enum Act {
     },
     /// Give up what runs could not bring up: it is owed no more, and no run restores it.
     GiveUp {
-        /// The objects, by kind and name.
+        /// The kind of the objects.
         #[serde(default)]
-        objects: Vec<ObjectName>,
+        kind: Option<Kind>,
+        /// Their names.
+        #[serde(default)]
+        names: Vec<String>,
         /// Instead, the whole list by its digest, as `state.json` has it.
         #[serde(default)]
         digest: Option<ContentDigest>,
@@ -390,9 +393,12 @@ async fn carry_out(
         } => lessons::add(ports, run.as_ref(), lesson, who, why).await,
         Act::ResolveLesson { lesson, who, why } => lessons::resolve(ports, *lesson, who, why).await,
         Act::GiveUp {
-            objects, digest, ..
+            kind,
+            names,
+            digest,
+            ..
         } => {
-            let given_up = give_up::GivenUp::parse(objects, digest.as_ref())?;
+            let given_up = give_up::GivenUp::parse(*kind, names, digest.as_ref())?;
             give_up::give_up(ports, given_up).await
         }
         Act::AcceptBaseline { digest, .. } => accept::accept(ports, digest).await,

@@ -7,7 +7,7 @@ use aws::{Failure, Ports, keys};
 use delta_recovery::{RecoveryPoint, RepairScripts, StandbyTable, repair_scripts};
 use jiff::Timestamp;
 use recovery::plan::Plan;
-use recovery::replication::ReplicationStatus;
+use recovery::replication::{ProofProgress, ReplicationStatus};
 use recovery::run::{Repair, RunDocument, Stage};
 use recovery::site::{DataSetName, RunId, RunToken};
 use serde::{Deserialize, Serialize};
@@ -40,17 +40,29 @@ struct FrozenTable {
     problem: Option<String>,
 }
 
+/// What is frozen.
+pub(crate) struct Frozen<'a> {
+    pub(crate) status: &'a ReplicationStatus,
+    pub(crate) proof: ProofProgress,
+    pub(crate) sets: &'a [&'a Measured<'a>],
+    pub(crate) groups: &'a Groups,
+}
+
 /// Keeps it, and notes the stage as done. The document of the run comes last: it is what the next stages read.
 pub(crate) async fn freeze(
     ports: &Ports,
     plan: &Plan,
     document: &RunDocument,
     token: &RunToken,
-    status: &ReplicationStatus,
-    sets: &[&Measured<'_>],
-    groups: &Groups,
+    frozen: Frozen<'_>,
 ) -> Result<(), Failure> {
     let run = &document.run;
+    let Frozen {
+        status,
+        proof,
+        sets,
+        groups,
+    } = frozen;
     let frozen = RecoveryPoints {
         format_version: 1,
         run: run.clone(),
@@ -88,7 +100,10 @@ pub(crate) async fn freeze(
         .change_own_run(run, token, |d| {
             d.evidence.replication = Some(status.clone());
             d.evidence.repair.clone_from(&repair);
-            d.finish(Stage::RecoveryPoints, now);
+            d.evidence.proof = Some(proof);
+            if d.is_in(Stage::RecoveryPoints) {
+                d.finish(Stage::RecoveryPoints, now);
+            }
         })
         .await
 }

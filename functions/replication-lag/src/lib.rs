@@ -1,12 +1,13 @@
 //! Lag and recovery point of every data set. On its schedule it compares the logs of Delta tables, proves now and then that
 //! every file has arrived, writes and looks for marker objects and reads S3's own metrics; in a run it proves every table
-//! once and freezes what would be lost, before anybody is asked. A switchover to a fenced site lists what that fence held back.
+//! once and freezes what would be lost, in a failover while people decide. A switchover to a fenced site lists what that fence held back.
 
 mod alert;
 mod book;
 pub mod cloudwatch;
 mod freeze;
 mod held_back;
+mod in_run;
 mod markers;
 mod measure;
 mod status;
@@ -19,6 +20,7 @@ use recovery::site::{RunId, RunToken};
 use serde::{Deserialize, Serialize};
 
 use crate::cloudwatch::ReplicationCloudWatch;
+use crate::in_run::Patience;
 pub use crate::tables::OpenPrefix;
 
 /// What starts the function.
@@ -27,8 +29,22 @@ pub use crate::tables::OpenPrefix;
 pub enum Event {
     /// By the schedule.
     Scheduled,
-    /// In a run, as evidence before the approval.
+    /// In a run, as evidence before the approval; in a failover a first look.
     Run {
+        /// The run.
+        run: RunId,
+        /// Its token.
+        token: RunToken,
+    },
+    /// In a failover, while people decide: the proof goes on.
+    Prove {
+        /// The run.
+        run: RunId,
+        /// Its token.
+        token: RunToken,
+    },
+    /// In a run, before the target is touched: what is left of the proof.
+    Finish {
         /// The run.
         run: RunId,
         /// Its token.
@@ -74,13 +90,21 @@ pub async fn handle(
     invocation: &Invocation,
 ) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
-    match event {
+    let task = |run, token| in_run::Task {
+        ports,
+        plan: &plan,
+        reach,
+        invocation,
+        run,
+        token,
+    };
+    match &event {
         Event::Scheduled => measure::scheduled(ports, &plan, reach, invocation).await,
-        Event::Run { run, token } => {
-            measure::in_run(ports, &plan, reach, invocation, &run, &token).await
-        }
+        Event::Run { run, token } => task(run, token).look().await,
+        Event::Prove { run, token } => task(run, token).go_on(Patience::WhileAsking).await,
+        Event::Finish { run, token } => task(run, token).go_on(Patience::ToTheEnd).await,
         Event::Drain { run, token } => {
-            measure::drain(ports, &plan, reach, invocation, &run, &token).await
+            measure::drain(ports, &plan, reach, invocation, run, token).await
         }
     }
 }

@@ -15,16 +15,16 @@ use crate::book::{BOOK_FORMAT, TableBook};
 use crate::markers::{self, Seen, Watched};
 use crate::status::{self, Groups, Measured};
 use crate::tables::{Due, OpenSet};
-use crate::{Answer, Reach, alert, freeze, held_back, measured};
+use crate::{Answer, Reach, alert, measured};
 
 /// Tables that are proven before what was found is stored.
 const BATCH: usize = 64;
 
 /// A Delta data set on its way through a measurement.
-struct Work<'a> {
+pub(crate) struct Work<'a> {
     /// None if its address cannot be used.
     open: Option<OpenSet<'a>>,
-    measured: Measured<'a>,
+    pub(crate) measured: Measured<'a>,
 }
 
 /// By the schedule.
@@ -47,64 +47,6 @@ pub(crate) async fn scheduled(
     if prove(ports, plan, &mut work, None, invocation.left()).await? > 0 {
         status = publish(ports, plan, from, &watched, &work).await?;
     }
-    Ok(measured(&status))
-}
-
-/// In a run: every table is proven once, or as many as the plan's time allows. Nothing is asked of the source's region but
-/// whether it answers. In a switchover to a fenced site what its fence held back is listed meanwhile.
-pub(crate) async fn in_run(
-    ports: &Ports,
-    plan: &Plan,
-    reach: &Reach,
-    invocation: &Invocation,
-    run: &RunId,
-    token: &RunToken,
-) -> Result<Answer, Failure> {
-    let document = ports.enter(run, token, Stage::RecoveryPoints).await?;
-    let now = ports.now();
-    if !document.is_in(Stage::RecoveryPoints) {
-        return Ok(Answer {
-            answer: MeasureAnswer::Measured,
-            reason: "the recovery points of this attempt are frozen".to_owned(),
-        });
-    }
-    let from = document.from;
-    let since = document.entered_at(Stage::RecoveryPoints, now);
-    let limit = plan.replication.run_limit_seconds.signed() - now.duration_since(since);
-    let limit = Duration::try_from(limit).unwrap_or_default();
-    let time = limit.min(invocation.left());
-    let before = newest(ports, from).await;
-    let mut work = open_all(ports, plan, reach, from, since, time).await?;
-    let (proven, listed) = futures::join!(
-        prove(ports, plan, &mut work, Some(since), time),
-        held_back::list(ports, plan, &reach.buckets, &document, token, time),
-    );
-    proven?;
-    listed?;
-    let passed = Duration::try_from(ports.now().duration_since(now)).unwrap_or_default();
-    let open: usize = work
-        .iter()
-        .map(|w| due(ports, plan, w, Some(since)).len())
-        .sum();
-    if open > 0 && passed < limit {
-        return Ok(Answer {
-            answer: MeasureAnswer::Continue,
-            reason: format!("{open} tables are still to be proven"),
-        });
-    }
-    let groups = status::of_groups(plan, &measured_sets(&work));
-    let watched = as_last_seen(plan, before.as_ref());
-    let status = summed(plan, from, &watched, &work, &groups, ports.now());
-    freeze::freeze(
-        ports,
-        plan,
-        &document,
-        token,
-        &status,
-        &measured_sets(&work),
-        &groups,
-    )
-    .await?;
     Ok(measured(&status))
 }
 
@@ -174,18 +116,18 @@ pub(crate) async fn drain(
     Ok(waits(on_its_way.join("; ")))
 }
 
-fn measured_sets<'b, 'a>(work: &'b [Work<'a>]) -> Vec<&'b Measured<'a>> {
+pub(crate) fn measured_sets<'b, 'a>(work: &'b [Work<'a>]) -> Vec<&'b Measured<'a>> {
     work.iter().map(|w| &w.measured).collect()
 }
 
 /// The newest measurement of this direction. A status of another format is as good as none.
-async fn newest(ports: &Ports, from: SiteLabel) -> Option<ReplicationStatus> {
+pub(crate) async fn newest(ports: &Ports, from: SiteLabel) -> Option<ReplicationStatus> {
     let stored: Option<ReplicationStatus> = ports.read(keys::REPLICATION).await.unwrap_or_default();
     stored.filter(|status| status.from == from)
 }
 
 /// Opens every Delta data set, looks for its tables if that was not done since `find_before`, compares the logs, and stores it.
-async fn open_all<'a>(
+pub(crate) async fn open_all<'a>(
     ports: &Ports,
     plan: &'a Plan,
     reach: &Reach,
@@ -219,11 +161,11 @@ async fn open_one<'a>(
                     problems.push(format!("the tables could not be looked for: {why}"));
                 }
             }
-            open.compare_logs(
-                &mut book,
-                plan.replication.source_timeout_seconds.duration(),
-            )
-            .await;
+            let limit = plan.replication.source_timeout_seconds.duration();
+            let comparing = open.compare_logs(&mut book, limit);
+            if tokio::time::timeout(time, comparing).await.is_err() {
+                problems.push("not all logs could be compared in time".to_owned());
+            }
             Some(open)
         }
         Err(error) => {
@@ -268,7 +210,12 @@ async fn save(ports: &Ports, set: &DeltaSet, book: TableBook) -> Result<TableBoo
         .await
 }
 
-fn due(ports: &Ports, plan: &Plan, work: &Work<'_>, since: Option<Timestamp>) -> Vec<Due> {
+pub(crate) fn due(
+    ports: &Ports,
+    plan: &Plan,
+    work: &Work<'_>,
+    since: Option<Timestamp>,
+) -> Vec<Due> {
     let open = work.open.as_ref();
     open.map_or_else(Vec::new, |open| {
         open.due(plan, &work.measured.book, since, ports.now())
@@ -276,7 +223,7 @@ fn due(ports: &Ports, plan: &Plan, work: &Work<'_>, since: Option<Timestamp>) ->
 }
 
 /// Proves what is due, then what groups need of it, until nothing is left or the time is over. Says how many were proven.
-async fn prove(
+pub(crate) async fn prove(
     ports: &Ports,
     plan: &Plan,
     work: &mut [Work<'_>],
@@ -371,7 +318,7 @@ async fn watch_all(
 }
 
 /// Every marker and bucket data set as it was last measured: in a run nothing is written in the region that is left.
-fn as_last_seen(plan: &Plan, before: Option<&ReplicationStatus>) -> Vec<DataSetStatus> {
+pub(crate) fn as_last_seen(plan: &Plan, before: Option<&ReplicationStatus>) -> Vec<DataSetStatus> {
     let sets = plan
         .data_sets
         .iter()
@@ -410,7 +357,7 @@ fn of_watched(
     }
 }
 
-fn summed(
+pub(crate) fn summed(
     plan: &Plan,
     from: SiteLabel,
     watched: &[DataSetStatus],

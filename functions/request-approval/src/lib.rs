@@ -50,11 +50,22 @@ pub async fn handle(event: Event, ports: &Ports, _: &Invocation) -> Result<Answe
                 Some(notification) => format!("{decided}; {notification}"),
                 None => decided,
             };
-            Ok(told(ApprovalAnswer::Pending, reason))
+            Ok(told(pending(&run), reason))
         }
         // The machine looks at the target again before people are asked anew.
-        ApprovalAnswer::Pending | ApprovalAnswer::Void => Ok(told(poll.answer, poll.reason)),
+        ApprovalAnswer::Pending => Ok(told(pending(&run), poll.reason)),
+        ApprovalAnswer::Void => Ok(told(poll.answer, poll.reason)),
         _ => settle(ports, &asked, &event.token, poll).await,
+    }
+}
+
+/// Nobody has decided. While tables are still to be proven the machine goes on with that between two looks.
+fn pending(run: &RunDocument) -> ApprovalAnswer {
+    let proof = run.evidence.proof;
+    if proof.is_some_and(|proof| proof.is_open()) {
+        ApprovalAnswer::Proving
+    } else {
+        ApprovalAnswer::Pending
     }
 }
 

@@ -50,7 +50,9 @@ impl Asking<'_> {
         let poll = self.ports.poll_decision(&asked).await?;
         let answer = match poll.answer {
             ApprovalAnswer::Approved => FenceAnswer::Proceed,
-            ApprovalAnswer::Pending | ApprovalAnswer::Void => FenceAnswer::Continue,
+            ApprovalAnswer::Pending | ApprovalAnswer::Proving | ApprovalAnswer::Void => {
+                FenceAnswer::Continue
+            }
             ApprovalAnswer::Declined | ApprovalAnswer::Expired => FenceAnswer::FenceUnverified,
         };
         Ok((answer, format!("people are asked: {}", poll.reason)))

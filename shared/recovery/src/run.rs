@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::activation::debts::DebtsPointer;
 use crate::baseline::BaselinePointer;
-use crate::replication::{HeldBack, ReplicationStatus};
+use crate::replication::{HeldBack, ProofProgress, ReplicationStatus};
 use crate::site::{Epoch, PlanName, RunId, RunToken, SiteLabel};
 use crate::state::Fence;
 use crate::verdict::Verdict;
@@ -171,6 +171,9 @@ pub struct Evidence {
     pub debts: Option<DebtsPointer>,
     /// How far the data is behind: when the run began the newest measurement, then the run's own.
     pub replication: Option<ReplicationStatus>,
+    /// How far the proof of the recovery points has come.
+    #[serde(default)]
+    pub proof: Option<ProofProgress>,
     /// What a person must do at the standby so that its tables can be used.
     #[serde(default)]
     pub repair: Option<Repair>,

@@ -53,7 +53,7 @@ fn answers(package: &str, phase: Option<&str>) -> Option<BTreeSet<String>> {
             let [measured, wait, drained, not_drained] =
                 values!(MeasureAnswer: Measured, Continue, Drained, NotDrained);
             match phase {
-                "run" => names([measured, wait]),
+                "run" | "prove" | "finish" => names([measured, wait]),
                 "drain" => names([drained, wait, not_drained]),
                 _ => return None,
             }
@@ -66,7 +66,7 @@ fn answers(package: &str, phase: Option<&str>) -> Option<BTreeSet<String>> {
             }
         }
         ("request-approval", None) => {
-            names(values!(ApprovalAnswer: Pending, Approved, Declined, Expired, Void))
+            names(values!(ApprovalAnswer: Pending, Proving, Approved, Declined, Expired, Void))
         }
         ("shutdown-site", None) => {
             names(values!(FenceAnswer: Continue, Drain, Proceed, FenceUnverified))
@@ -107,7 +107,9 @@ fn phases() -> Vec<(&'static str, String)> {
         .chain(pairs("check-readiness", of_readiness.to_vec()))
         .chain(pairs(
             "replication-lag",
-            ["run", "drain"].map(str::to_owned).to_vec(),
+            ["run", "prove", "finish", "drain"]
+                .map(str::to_owned)
+                .to_vec(),
         ))
         .chain(pairs("shutdown-site", vec!["rehearsal".to_owned()]))
         .chain(pairs("activate-site", vec!["standby".to_owned()]))

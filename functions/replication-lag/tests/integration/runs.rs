@@ -109,17 +109,103 @@ async fn a_run_does_not_wait_longer_for_proofs_than_its_plan_allows() {
     );
 }
 
-#[tokio::test]
-async fn what_an_invocation_cannot_finish_the_next_one_does() {
-    let mut at = Setting::new(
+/// A run of this mode at a lake whose table was never proven.
+async fn begin_unproven(mode: Mode) -> (Setting, RunId, RunToken) {
+    let at = Setting::new(
         json!([delta("lake", "Tables", "sales")]),
         json!([]),
         json!({}),
     )
     .await;
+    let (run, token) = (RunId::new("run-1"), RunToken::new("arn:run-1"));
+    at.ports
+        .change_state(|state| state.take_lock(&run, &token, mode, at.ports.now()))
+        .await
+        .unwrap();
+    let document = begun(&at, mode, SiteLabel::Primary, 0);
+    at.ports
+        .create("runs/run-1/run.json", &document)
+        .await
+        .unwrap();
+    (at, run, token)
+}
+
+/// Review finding 16: the whole proof, minutes on a large lake, came before anybody was asked.
+#[tokio::test]
+async fn people_are_asked_about_a_failover_after_a_first_look_and_the_proof_goes_on_meanwhile() {
+    let (mut at, run, token) = begin_unproven(Mode::Failover).await;
+    for table in ["sales/orders", "sales/lines"] {
+        at.lake.replicated(table, ago(900)).await;
+    }
+    // The listing of the lake is known; no table is proven.
+    at.find_only().await;
+    let look = Event::Run {
+        run: run.clone(),
+        token: token.clone(),
+    };
+    let first = at.call_for(look, Duration::ZERO).await.unwrap();
+    assert_eq!(first.answer, MeasureAnswer::Measured, "{}", first.reason);
+    assert!(first.reason.contains("0 of 2 tables"), "{}", first.reason);
+    let frozen = |at: &Setting| at.read::<RunDocument>("runs/run-1/run.json");
+    assert!(frozen(&at).is_done(Stage::RecoveryPoints));
+    let point = |run: &RunDocument| {
+        let status = run.evidence.replication.as_ref().unwrap();
+        status.data_sets[0].recovery_point
+    };
+    assert_eq!(point(&frozen(&at)), None, "nobody knows yet");
+
+    let prove = Event::Prove {
+        run: run.clone(),
+        token: token.clone(),
+    };
+    let none = at.call_for(prove.clone(), Duration::ZERO).await.unwrap();
+    assert_eq!(none.answer, MeasureAnswer::Continue, "{}", none.reason);
+    let all = at.call(prove.clone()).await.unwrap();
+    assert_eq!(all.answer, MeasureAnswer::Measured, "{}", all.reason);
+    let known = frozen(&at);
+    assert!(point(&known).is_some());
+    assert!(!known.evidence.proof.unwrap().is_open());
+
+    // Whatever is repeated, what was frozen stays.
+    for event in [prove, Event::Finish { run, token }] {
+        let again = at.call(event).await.unwrap();
+        assert_eq!(again.answer, MeasureAnswer::Measured);
+        assert_eq!(frozen(&at), known);
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_the_proof_is_done_before_the_target_is_touched_or_the_plans_time_is_over()
+{
+    let (mut at, run, token) = begin_unproven(Mode::Failover).await;
     at.lake.replicated("sales/orders", ago(900)).await;
-    at.measure().await;
-    let event = begin(&at).await;
+    at.find_only().await;
+    let look = Event::Run {
+        run: run.clone(),
+        token: token.clone(),
+    };
+    at.call_for(look, Duration::ZERO).await.unwrap();
+    let finish = Event::Finish { run, token };
+    let cut = at.call_for(finish.clone(), Duration::ZERO).await.unwrap();
+    assert_eq!(cut.answer, MeasureAnswer::Continue, "{}", cut.reason);
+    let limit = at.ports.plan().await.unwrap().replication.run_limit_seconds;
+    at.later(i64::from(limit.0));
+    let late = at.call_for(finish, Duration::ZERO).await.unwrap();
+    assert_eq!(late.answer, MeasureAnswer::Measured, "{}", late.reason);
+    let run: RunDocument = at.read("runs/run-1/run.json");
+    let status = run.evidence.replication.unwrap();
+    assert_eq!(
+        status.data_sets[0].recovery_point, None,
+        "unknown stays unknown"
+    );
+}
+
+#[tokio::test]
+async fn whoever_can_wait_is_asked_when_all_is_proven() {
+    let (mut at, run, token) = begin_unproven(Mode::Switchover).await;
+    at.lake.replicated("sales/orders", ago(900)).await;
+    at.find_only().await;
+    let event = Event::Run { run, token };
     let first = at.call_for(event.clone(), Duration::ZERO).await.unwrap();
     assert_eq!(first.answer, MeasureAnswer::Continue, "{}", first.reason);
     let second = at.call(event).await.unwrap();
@@ -137,12 +223,21 @@ async fn an_execution_that_lost_the_lock_freezes_nothing() {
     let Event::Run { run, .. } = begin(&at).await else {
         unreachable!()
     };
-    let event = Event::Run {
-        run,
-        token: RunToken::new("arn:another"),
-    };
-    let failure = at.call(event).await.unwrap_err();
-    assert_eq!(failure.name, FailureName::LockLost);
+    let token = RunToken::new("arn:another");
+    for event in [
+        Event::Run {
+            run: run.clone(),
+            token: token.clone(),
+        },
+        Event::Prove {
+            run: run.clone(),
+            token: token.clone(),
+        },
+        Event::Finish { run, token },
+    ] {
+        let failure = at.call(event).await.unwrap_err();
+        assert_eq!(failure.name, FailureName::LockLost);
+    }
     let run: RunDocument = at.read("runs/run-1/run.json");
     assert_eq!(run.evidence.replication, None);
 }

@@ -81,6 +81,13 @@ impl Setting {
         handle(event, &self.ports, &reach, &Invocation::lasting(time)).await
     }
 
+    /// The tables are known, and time was up before one was proven.
+    pub(crate) async fn find_only(&self) {
+        self.call_for(Event::Scheduled, Duration::ZERO)
+            .await
+            .unwrap();
+    }
+
     /// A scheduled measurement and what it has stored.
     pub(crate) async fn measure(&self) -> ReplicationStatus {
         self.call(Event::Scheduled).await.unwrap();

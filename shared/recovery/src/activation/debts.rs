@@ -67,16 +67,6 @@ pub struct DebtsPointer {
     pub looked_in: Option<ContentDigest>,
 }
 
-/// What people call an object that they give up.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectName {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its name.
-    pub name: String,
-}
-
 impl DebtsPointer {
     /// The same list, looked for in this record.
     #[must_use]
@@ -150,13 +140,12 @@ impl Debts {
     ///
     /// # Errors
     /// The first name that stands for no debt, in words.
-    pub fn give_up(mut self, names: &[ObjectName]) -> Result<Self, String> {
+    pub fn give_up(mut self, kind: Kind, names: &[String]) -> Result<Self, String> {
         for name in names {
             let before = self.debts.len();
             self.debts.retain(|debt| {
                 let original = &debt.original;
-                original.kind != name.kind
-                    || (original.name != name.name && original.key != name.name)
+                original.kind != kind || (original.name != *name && original.key != *name)
             });
             if self.debts.len() == before {
                 let standing = self.describe();
@@ -166,8 +155,7 @@ impl Debts {
                     &standing
                 };
                 return Err(format!(
-                    "no debt is {} \"{}\"; left would be: {standing}",
-                    name.kind, name.name
+                    "no debt is {kind} \"{name}\"; left would be: {standing}"
                 ));
             }
         }

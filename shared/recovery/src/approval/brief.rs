@@ -10,7 +10,7 @@ use crate::evidence::FrozenEvidence;
 use crate::kind::Kind;
 use crate::plan::Plan;
 use crate::readiness::{Readiness, ReadinessAnswer};
-use crate::replication::HeldBack;
+use crate::replication::{HeldBack, predicted_losses};
 use crate::run::{Mode, RunDocument};
 use crate::site::{PlanName, Region, RunId, SiteLabel};
 use crate::verdict::{Layers, Status, Verdict};
@@ -107,6 +107,8 @@ pub struct Brief {
     pub why_not: Vec<String>,
     /// The predicted losses, worst first.
     pub losses: Vec<Loss>,
+    /// How far the proof of the recovery points has come, and what it has found since it was asked.
+    pub proof: Option<String>,
     /// How ready the target is.
     pub readiness: Option<ReadinessBrief>,
     /// How long it would take.
@@ -191,6 +193,7 @@ impl Brief {
             ),
             why_not: judgement.map(|j| j.why_not.clone()).unwrap_or_default(),
             losses: request.losses.clone(),
+            proof: proof(request, plan, run),
             readiness: known.readiness.map(|readiness| ReadinessBrief {
                 ready: readiness.answer() == ReadinessAnswer::Ready,
                 summary: one_line(&readiness.summary()),
@@ -243,6 +246,43 @@ pub fn one_line(text: &str) -> String {
             if steers { ' ' } else { c }
         })
         .collect()
+}
+
+/// Losses that are named beside the proof.
+const MOST_LOSSES: usize = 5;
+
+/// People are asked after a first look: what the proof says by now may be better than what they were asked with. What is worse is asked
+/// anew.
+fn proof(request: &Request, plan: &Plan, run: &RunDocument) -> Option<String> {
+    let proof = run.evidence.proof.as_ref()?;
+    if request.question != Question::Start {
+        return None;
+    }
+    let replication = run.evidence.replication.as_ref();
+    let by_now = predicted_losses(plan, replication, run.loss_moment());
+    let by_now = by_now.iter().map(Loss::from);
+    let other: Vec<String> = by_now
+        .filter(|now| {
+            let mut shown = request.losses.iter();
+            shown.any(|s| s.name == now.name && s.loss_seconds != now.loss_seconds)
+        })
+        .map(|now| super::message::loss(&now))
+        .collect();
+    if other.is_empty() {
+        return proof.is_open().then(|| proof.in_words());
+    }
+    let named: Vec<&str> = other.iter().take(MOST_LOSSES).map(String::as_str).collect();
+    let more = other.len().saturating_sub(MOST_LOSSES);
+    let more = if more == 0 {
+        String::new()
+    } else {
+        format!("; {more} more")
+    };
+    Some(format!(
+        "{}. By now: {}{more}",
+        proof.in_words(),
+        named.join("; ")
+    ))
 }
 
 fn layers(layers: &Layers) -> BTreeMap<&'static str, Status> {

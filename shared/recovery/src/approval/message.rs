@@ -89,6 +89,7 @@ fn text(brief: &Brief) -> String {
     if brief.question == "start" {
         lines.push(verdict(brief));
         lines.push(format!("Data lost: {}", worst(&brief.losses)));
+        lines.extend(brief.proof.iter().map(|proof| format!("Proof: {proof}")));
         lines.push(target(brief));
         lines.extend(
             brief
@@ -388,6 +389,54 @@ mod tests {
         assert!(message.subject.len() < 100 && message.subject.contains("approve or decline"));
         assert_eq!(message.facts["losses"][0]["loss_seconds"], 10);
         assert_eq!(message.facts["link"], "https://page.example/x");
+    }
+
+    /// Review finding 16: people are asked early, and see the proof grow.
+    #[test]
+    fn a_reminder_and_the_page_say_how_far_the_proof_is_and_what_it_has_found_since() {
+        let (plan, mut run, mut request) = (plan(1), run(true), request(1));
+        let name = plan.data_sets[0].name().to_string();
+        let text = |run: &crate::run::RunDocument, request: &super::super::Request| {
+            let known = Known {
+                plan: &plan,
+                run,
+                evidence: None,
+                readiness: None,
+                link: None,
+            };
+            message(&Brief::of(request, known), "reminder").text
+        };
+        let proof = |open| {
+            Some(crate::replication::ProofProgress {
+                since: run_began(),
+                total: 3,
+                open,
+            })
+        };
+        request.losses.clear();
+        assert!(!text(&run, &request).contains("Proof:"));
+        run.evidence.proof = proof(2);
+        let growing = text(&run, &request);
+        assert!(
+            growing.contains("Proof: 1 of 3 tables are proven so far"),
+            "{growing}"
+        );
+        run.evidence.proof = proof(0);
+        assert!(!text(&run, &request).contains("Proof:"), "nothing new");
+        request.losses.push(Loss {
+            name: name.clone(),
+            loss_seconds: Some(10),
+            objective_seconds: 900,
+        });
+        let changed = text(&run, &request);
+        assert!(
+            changed.contains(&format!("By now: {name}: UNKNOWN")),
+            "{changed}"
+        );
+    }
+
+    fn run_began() -> Timestamp {
+        run(true).begun_at
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::{ApprovalId, Asked, Decisions, End, Request};
 pub enum ApprovalAnswer {
     /// Not decided yet.
     Pending,
+    /// Not decided yet, and the proof of the recovery points goes on meanwhile.
+    Proving,
     /// Approved in time, for exactly this.
     Approved,
     /// Declined.

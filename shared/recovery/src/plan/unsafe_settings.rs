@@ -21,6 +21,8 @@ const PROBE_PERIOD: Seconds = Seconds(60);
 const MOST_EVENTS: u64 = 24_000;
 /// Events of one turn of a loop: a task's four, a choice's two, a wait's two, and one for a retry now and then.
 const EVENTS_PER_TURN: u64 = 9;
+/// Events that a turn of the decision has beside while the proof goes on: a task's four, a choice's two, and one for a retry now and then.
+const EVENTS_PER_PROOF: u64 = 7;
 
 /// AWS regions that this version knows. One that is missing here is refused by `plan-check` only, since a typing error is likelier.
 const REGIONS: [&str; 36] = [
@@ -317,6 +319,11 @@ impl Plan {
             2 * turns(give_up, activation.poll_seconds) + turns(decision, activation.poll_seconds);
         let after_commit = 3 * turns(give_up, activation.poll_seconds);
         let ask = turns(decision, approval.poll_seconds);
+        // In a failover the proof goes on in the loop of the decision, once a turn at most, and is finished after the fence.
+        let proof = turns(
+            u64::from(replication.run_limit_seconds.0).min(decision),
+            approval.poll_seconds,
+        );
         let shared = measure + ask + sources + before_commit + validate + after_commit;
         let failover = turns(
             u64::from(fence.give_up_after_seconds.0) + decision,
@@ -327,6 +334,7 @@ impl Plan {
         let switchover =
             turns(u64::from(fence.give_up_after_seconds.0), fence.poll_seconds) + drain + standby;
         (shared + failover.max(switchover)).saturating_mul(EVENTS_PER_TURN)
+            + proof.saturating_mul(EVENTS_PER_PROOF)
     }
 }
 

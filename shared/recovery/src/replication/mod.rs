@@ -14,6 +14,7 @@ pub use self::level::{LagLevel, Standing, Telling, Thresholds};
 pub use self::loss::{LossOf, PredictedLoss, predicted_losses, worse_of};
 pub use self::status::{
     Basis, DataSetStatus, GroupStatus, LastKnown, MOST_TABLES_SHOWN, Marker, MeasureAnswer,
-    REPLICATION_FORMAT, ReplicationMetrics, ReplicationStatus, TableStatus, TablesStatus,
+    ProofProgress, REPLICATION_FORMAT, ReplicationMetrics, ReplicationStatus, TableStatus,
+    TablesStatus,
 };
 pub use self::tables::{LogComparison, Proof, TableFacts, TablesPoint, of_group, of_tables};

@@ -28,6 +28,42 @@ pub struct ReplicationStatus {
     pub groups: Vec<GroupStatus>,
 }
 
+/// How far a run has come with proving its tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofProgress {
+    /// When it began: each table is tried once since then.
+    pub since: Timestamp,
+    /// Tables.
+    pub total: usize,
+    /// Tables that were not tried yet. 0 too when the plan's time is over: what was not tried then stays unknown.
+    pub open: usize,
+}
+
+impl ProofProgress {
+    /// Whether it goes on.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open > 0
+    }
+
+    /// In words, for people.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        if self.is_open() {
+            let tried = self.total.saturating_sub(self.open);
+            format!(
+                "{tried} of {} tables are proven so far; it goes on while people decide",
+                self.total
+            )
+        } else {
+            format!(
+                "all {} tables have been proven, as far as the plan's time allows",
+                self.total
+            )
+        }
+    }
+}
+
 /// The state machine's answer of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MeasureAnswer {

@@ -95,11 +95,8 @@ fn later(seconds: i64) -> Timestamp {
 }
 
 async fn give_up(ports: &Ports, names: &[&str]) -> Result<(), aws::Failure> {
-    let objects: Vec<_> = names
-        .iter()
-        .map(|n| json!({"kind": "job", "name": n}))
-        .collect();
-    let give_up = json!({"act": "give-up", "objects": objects, "who": "Ada", "why": "not needed"});
+    let give_up =
+        json!({"act": "give-up", "kind": "job", "names": names, "who": "Ada", "why": "not needed"});
     act(ports, give_up).await
 }
 

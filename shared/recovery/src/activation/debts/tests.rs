@@ -265,16 +265,18 @@ fn people_give_up_by_name_only_what_is_owed() {
         debts: owed(Phase::Schedules).1,
         ..Debts::none(SiteLabel::Secondary)
     };
-    let name = |name: &str| ObjectName {
-        kind: Kind::Job,
-        name: name.to_owned(),
-    };
     let refused = debts
         .clone()
-        .give_up(&[name("late"), name("other")])
+        .give_up(Kind::Job, &["late".to_owned(), "other".to_owned()])
         .unwrap_err();
     assert!(refused.contains("other"), "{refused}");
-    assert!(debts.give_up(&[name("late")]).unwrap().debts.is_empty());
+    assert!(
+        debts
+            .give_up(Kind::Job, &["late".to_owned()])
+            .unwrap()
+            .debts
+            .is_empty()
+    );
 }
 
 #[test]
