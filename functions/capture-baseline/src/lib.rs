@@ -130,7 +130,7 @@ async fn active(ports: &Ports, plan: &Plan) -> Result<Answer, Failure> {
     match judge_capture(current.as_ref(), &captured, &plan.baseline) {
         CaptureVerdict::Accept => {
             let objects = captured.inventory.resources.len();
-            point(ports, keys::BASELINE, &captured, &digest).await?;
+            point(ports, keys::BASELINE, &captured.pointer(&digest)).await?;
             metrics::emit(
                 &plan.name,
                 &[("Site", captured.inventory.site.as_str())],
@@ -186,13 +186,7 @@ async fn allowed(ports: &Ports, plan: &Plan) -> Result<Result<(), String>, Failu
 }
 
 /// Makes a stored record the one that counts, unless a newer one does.
-async fn point(
-    ports: &Ports,
-    key: &str,
-    captured: &Baseline,
-    digest: &ContentDigest,
-) -> Result<(), Failure> {
-    let pointer = captured.pointer(digest);
+async fn point(ports: &Ports, key: &str, pointer: &BaselinePointer) -> Result<(), Failure> {
     ports
         .change(key, |stored: &mut Option<BaselinePointer>| {
             // A slower capture must not replace a newer one.

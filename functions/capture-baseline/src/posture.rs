@@ -18,7 +18,7 @@ pub(crate) async fn record(ports: &Ports, plan: &Plan) -> Result<Answer, Failure
         return Ok(Answer::Refused { reason });
     }
     let digest = ports.store_baseline(&found).await?;
-    point(ports, &keys::posture(site), &found, &digest).await?;
+    point(ports, &keys::posture(site), &found.pointer(&digest)).await?;
     Ok(Answer::Captured {
         objects: found.inventory.resources.len(),
         digest,

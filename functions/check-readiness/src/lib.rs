@@ -1,24 +1,28 @@
 //! Compares the standby with the baseline: on a schedule, and in every run before the approval and after the fence.
 
+mod resuming;
 mod sources;
 mod surroundings;
 mod target;
 mod telling;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws::buckets::Buckets;
 use aws::concurrency::Concurrency;
 use aws::{Failure, Invocation, Ports, keys};
-use jiff::Timestamp;
+use futures::FutureExt;
+use jiff::{SignedDuration, Timestamp};
 use recovery::failure::FailureName;
 use recovery::plan::Plan;
 use recovery::readiness::{Readiness, ReadinessAnswer, Summary};
 use recovery::run::Stage;
 use recovery::site::{RunId, RunToken, SiteLabel};
 use serde::{Deserialize, Serialize};
-use sites::Purpose;
+use sites::{Details, Purpose};
 
+use crate::resuming::Progress;
 pub use surroundings::FUNCTIONS;
 
 /// What starts the function.
@@ -91,23 +95,35 @@ pub async fn handle(
     event: Event,
     ports: &Ports,
     around: &Around,
-    _: &Invocation,
+    invocation: &Invocation,
 ) -> Result<Answer, Failure> {
     let plan = ports.plan().await?;
     let buckets = &around.buckets;
+    let time = invocation.left();
+    let task = |run, token, stage| Task {
+        run,
+        token,
+        stage,
+        time,
+    };
     match event {
-        Event::Scheduled => scheduled(ports, around, &plan).await,
+        Event::Scheduled => scheduled(ports, around, &plan, time).await,
         Event::Target { run, token } => {
-            in_run(ports, buckets, &plan, &run, &token, Stage::Readiness).await
+            in_run(ports, buckets, &plan, task(&run, &token, Stage::Readiness)).await
         }
         Event::Recheck { run, token } => {
-            in_run(ports, buckets, &plan, &run, &token, Stage::Recheck).await
+            in_run(ports, buckets, &plan, task(&run, &token, Stage::Recheck)).await
         }
         Event::Sources { run, token } => sources::in_run(ports, buckets, &plan, &run, &token).await,
     }
 }
 
-async fn scheduled(ports: &Ports, around: &Around, plan: &Plan) -> Result<Answer, Failure> {
+async fn scheduled(
+    ports: &Ports,
+    around: &Around,
+    plan: &Plan,
+    time: Duration,
+) -> Result<Answer, Failure> {
     let state = ports.state().await?;
     let pointer = ports
         .baseline_pointer()
@@ -121,15 +137,19 @@ async fn scheduled(ports: &Ports, around: &Around, plan: &Plan) -> Result<Answer
         })?;
     let site = pointer.site.other();
     let before = target::before(ports, site).await?;
-    let mut readiness = target::check(
-        ports,
-        plan,
-        site,
-        &pointer,
-        before.as_ref(),
-        Purpose::Background,
-    )
-    .await?;
+    let check = async |details: &Details| {
+        let purpose = Purpose::Background;
+        let before = before.as_ref();
+        target::check(ports, plan, site, &pointer, before, purpose, details)
+            .boxed()
+            .await
+    };
+    let key = keys::READINESS_DETAILS;
+    let mut readiness = match resuming::resume(ports, key, time, check).await? {
+        Progress::Done(readiness) => readiness,
+        // The next call of the schedule goes on.
+        Progress::GoesOn(known) => return Ok(goes_on(site, known)),
+    };
     surroundings::look(ports, around, plan, site, &mut readiness).await;
     readiness
         .notes
@@ -150,19 +170,56 @@ async fn silent_sources(buckets: &Buckets, plan: &Plan, site: SiteLabel) -> Vec<
         .collect()
 }
 
+/// A look at the target in a run.
+struct Task<'a> {
+    run: &'a RunId,
+    token: &'a RunToken,
+    stage: Stage,
+    time: Duration,
+}
+
+/// A run that cannot read its target within this does not wait on.
+const LONGEST_LOOK: SignedDuration = SignedDuration::from_hours(1);
+
 async fn in_run(
     ports: &Ports,
     buckets: &Buckets,
     plan: &Plan,
-    run: &RunId,
-    token: &RunToken,
-    stage: Stage,
+    task: Task<'_>,
 ) -> Result<Answer, Failure> {
+    let Task {
+        run,
+        token,
+        stage,
+        time,
+    } = task;
     let entered = ports.enter(run, token, stage).await?;
     let (pointer, site) = (entered.baseline(), entered.target);
     let before = target::before(ports, site).await?;
-    let mut readiness =
-        target::check(ports, plan, site, pointer, before.as_ref(), Purpose::Run).await?;
+    let check = async |details: &Details| {
+        let (purpose, before) = (Purpose::Run, before.as_ref());
+        target::check(ports, plan, site, pointer, before, purpose, details)
+            .boxed()
+            .await
+    };
+    let key = keys::readiness_details(run, entered.attempt, stage);
+    let mut readiness = match resuming::resume(ports, &key, time, check).await? {
+        Progress::Done(readiness) => readiness,
+        Progress::GoesOn(known) => {
+            let now = ports.now();
+            let spent = now.duration_since(entered.entered_at(stage, now));
+            if spent >= LONGEST_LOOK {
+                return Err(Failure::new(
+                    FailureName::SiteUnreachable,
+                    format!(
+                        "the {site} site could not be read within {} min: {known} details are known; look at its rates and its latency",
+                        LONGEST_LOOK.as_mins()
+                    ),
+                ));
+            }
+            return Ok(goes_on(site, known));
+        }
+    };
     if stage == Stage::Recheck {
         // Whoever approved accepted losses by name and number; what was not accepted may not be lost.
         for loss in ports.unaccepted_losses(plan, &entered).await? {
@@ -197,6 +254,15 @@ async fn in_run(
         ports.finish(run, token, stage).await?;
     }
     Ok(answer)
+}
+
+fn goes_on(site: SiteLabel, known: usize) -> Answer {
+    Answer {
+        answer: ReadinessAnswer::Pending,
+        reason: format!(
+            "the {site} site is not read to its end: {known} details are known; the next call goes on"
+        ),
+    }
 }
 
 fn document(ports: &Ports, site: SiteLabel, readiness: Readiness) -> ReadinessDocument {

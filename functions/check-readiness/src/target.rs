@@ -10,8 +10,8 @@ use recovery::plan::Plan;
 use recovery::readiness::{Comparison, Held, Offered, Readiness, compare};
 use recovery::site::SiteLabel;
 use sites::{
-    Purpose, Role, connect, failure_at, read_names, read_offered, read_permissions, read_record,
-    read_unfenceable,
+    Details, Purpose, Role, connect, failure_at, read_names, read_offered, read_unfenceable,
+    resume_permissions, resume_record,
 };
 
 use crate::ReadinessDocument;
@@ -25,7 +25,7 @@ struct Standby {
     not_compared: Vec<(Subject, String)>,
 }
 
-/// Compares a site with a baseline. `before` is the newest scheduled comparison. The baseline is that of the other site, or, after a
+/// Compares a site with a baseline. `details`: what earlier calls of this reading were told. `before` is the newest scheduled comparison. The baseline is that of the other site, or, after a
 /// second disaster, the record of this very site.
 pub(crate) async fn check(
     ports: &Ports,
@@ -34,9 +34,10 @@ pub(crate) async fn check(
     pointer: &BaselinePointer,
     before: Option<&ReadinessDocument>,
     purpose: Purpose,
+    details: &Details,
 ) -> Result<Readiness, Failure> {
     let baseline = ports.baseline(&pointer.digest).await?;
-    let standby = read(ports, plan, site, purpose).await?;
+    let standby = read(ports, plan, site, purpose, details).await?;
     let now = standby.inventory.read_at;
     let mut readiness = compared(plan, &baseline, &standby, before.map(|d| &d.readiness));
     let age = now.duration_since(pointer.captured_at);
@@ -92,16 +93,17 @@ async fn read(
     plan: &Plan,
     site: SiteLabel,
     purpose: Purpose,
+    details: &Details,
 ) -> Result<Standby, Failure> {
     let workspace = connect(ports, plan, site, Role::Observer, purpose).await?;
     let refused = |e: databricks::Error| failure_at(site, &e);
     // The standby must be the workspace that the plan means, or the comparison is of something else.
     workspace.verified().await.map_err(refused)?;
-    let inventory = read_record(&workspace, site, &plan.kinds, None, ports.now())
+    let inventory = resume_record(&workspace, site, &plan.kinds, details, ports.now())
         .await
         .map_err(refused)?;
     let named = &plan.baseline.permissions;
-    let permissions = read_permissions(&workspace, &inventory, named)
+    let permissions = resume_permissions(&workspace, &inventory, named, details)
         .await
         .map_err(refused)?;
     let names = read_names(&workspace).await.map_err(refused)?;

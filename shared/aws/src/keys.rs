@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use recovery::activation::Phase;
 use recovery::approval::{ApprovalId, Question};
+use recovery::run::Stage;
 use recovery::site::{ContentDigest, DataSetName, PlanName, RunId, SiteLabel};
 
 /// The plan.
@@ -36,6 +37,17 @@ pub const READINESS: &str = "readiness/status.json";
 pub fn baseline(digest: &ContentDigest) -> String {
     format!("baselines/{}.json.gz", digest.as_str())
 }
+
+/// What a reading of the standby in a run was told before its time was up.
+#[must_use]
+pub fn readiness_details(run: &RunId, attempt: u32, stage: Stage) -> String {
+    of_run(
+        run,
+        &format!("readiness-details/{attempt}-{stage:?}.json.gz"),
+    )
+}
+/// The same of a scheduled one.
+pub const READINESS_DETAILS: &str = "readiness/details.json.gz";
 
 /// A list of debts.
 #[must_use]

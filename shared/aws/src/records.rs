@@ -11,6 +11,7 @@ use recovery::baseline::{Baseline, BaselinePointer};
 use recovery::failure::FailureName;
 use recovery::run::RunDocument;
 use recovery::site::{ContentDigest, SiteLabel};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::documents::{decode, encode};
@@ -124,13 +125,7 @@ impl Ports {
             ..Debts::none(run.target)
         };
         let key = keys::debts_of_phase(&run.run, run.attempt, phase);
-        let packed = pack(&encode(&left)?)?;
-        match self.store.get(&key).await? {
-            // The same call again, after its answer was lost.
-            Some(stored) => self.store.replace(&key, packed, &stored.tag).await?,
-            None => self.store.create(&key, packed).await?,
-        };
-        Ok(())
+        self.put_packed(&key, &left).await
     }
 
     /// Of each phase what its newest attempt left; of a phase that has kept
@@ -176,7 +171,29 @@ impl Ports {
         }
     }
 
-    async fn read_packed<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Failure> {
+    /// Overwrites a packed document that only one call writes at a time. One that another call was faster to write stays as that wrote it.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn put_packed<T: Serialize + Sync>(
+        &self,
+        key: &str,
+        document: &T,
+    ) -> Result<(), Failure> {
+        let packed = pack(&encode(document)?)?;
+        match self.store.get(key).await? {
+            // The same call again, after its answer was lost.
+            Some(stored) => self.store.replace(key, packed, &stored.tag).await?,
+            None => self.store.create(key, packed).await?,
+        };
+        Ok(())
+    }
+
+    /// A packed document; `None` if there is none.
+    ///
+    /// # Errors
+    /// `StateCorrupt` if it cannot be understood, or what the store said.
+    pub async fn read_packed<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Failure> {
         let json = self.unpacked(key).await?;
         json.map(|json| decode(key, &json)).transpose()
     }

@@ -9,7 +9,7 @@ use recovery::kind::{Kind, PARENT, UNFENCEABLE};
 use recovery::site::SiteLabel;
 use serde_json::{Map, Value, json};
 
-use crate::read::list_of;
+use crate::lists::list_of;
 use crate::read_record;
 use crate::redact::redact;
 

@@ -2,8 +2,10 @@
 
 mod act;
 mod connect;
+mod details;
 mod export;
 mod failure;
+mod lists;
 mod offered;
 mod permissions;
 mod pointers;
@@ -16,13 +18,15 @@ pub use connect::{
     ACTIVATION_CALL, Purpose, Role, connect, connect_to, frozen_url, secret_expires_on,
     workspace_url,
 };
+pub use details::{Details, StoredDetails};
 pub use export::{Export, export};
 pub use failure::failure_at;
 pub use offered::{read_names, read_offered};
-pub use permissions::{read_permissions, read_permissions_of};
+pub use permissions::{read_permissions, read_permissions_of, resume_permissions};
 pub use pointers::{Pointers, assert_pointers};
 pub use rates::documented_rates;
 pub use read::{
     Depth, PartialReading, Unread, read_inventory, read_parts, read_record, read_unfenceable,
+    resume_record,
 };
 pub use redact::{REDACTED, redact};

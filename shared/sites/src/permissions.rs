@@ -8,6 +8,9 @@ use recovery::inventory::{Inventory, Resource};
 use recovery::kind::Kind;
 use recovery::permissions::key;
 use recovery::plan::Named;
+use serde_json::Value;
+
+use crate::details::{Details, request};
 
 /// How many are asked for at once. The rate limits decide the pace.
 const AT_ONCE: usize = 12;
@@ -27,6 +30,41 @@ pub async fn read_permissions(
         .filter(|resource| named.iter().any(|n| n.holds(resource)))
         .collect();
     read_permissions_of(workspace, &wanted).await
+}
+
+/// As [`read_permissions`], going on from what earlier calls of the same reading were told.
+///
+/// # Errors
+/// The first error of the workspace.
+pub async fn resume_permissions(
+    workspace: &Workspace,
+    inventory: &Inventory,
+    named: &[Named],
+    details: &Details,
+) -> Result<BTreeMap<String, Object>, Error> {
+    let wanted = inventory.resources.iter();
+    let wanted = wanted.filter(|resource| named.iter().any(|n| n.holds(resource)));
+    let asked: Vec<_> = wanted
+        .map(|resource| {
+            async move {
+                let request = request("permissions", &resource.id, &resource.raw);
+                let asking = async {
+                    let found = of_one(workspace, resource).await?;
+                    Ok(found.map_or(Value::Null, |(_, answer)| Value::Object(answer)))
+                };
+                match details.answer(request, asking).await? {
+                    Value::Object(answer) => Ok(Some((key(resource), answer))),
+                    _ => Ok(None),
+                }
+            }
+            .boxed()
+        })
+        .collect();
+    let found: Vec<Option<(String, Object)>> = stream::iter(asked)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(found.into_iter().flatten().collect())
 }
 
 /// The permissions of these objects, by [`key`].

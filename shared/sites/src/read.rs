@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use databricks::{Collection, Error, JobId, Object, PipelineId, RunsFilter, Workspace};
+use databricks::{Error, JobId, Object, PipelineId, RunsFilter, Workspace};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use recovery::inventory::{ActiveRun, Inventory, Resource, Subject};
-use recovery::kind::{Kind, List, PARENT, ReadBack, UNFENCEABLE, Unfenceable};
+use recovery::kind::{Kind, List, ReadBack, UNFENCEABLE, Unfenceable};
 use recovery::site::SiteLabel;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// How many details are asked for at once. The rate limits decide the pace.
-const AT_ONCE: usize = 12;
+use crate::details::{self, Details};
+use crate::lists::{AT_ONCE, list};
 
 /// With it the list of jobs shows tasks and clusters, up to 100 of each.
 const EXPANDED: &[(&str, &str)] = &[("expand_tasks", "true")];
@@ -32,7 +32,17 @@ pub enum Depth {
 enum Detail<'a> {
     Of(Depth),
     /// Whole objects with all their parts; what is known already is not asked for again.
-    Record(Option<&'a Inventory>),
+    Record(Option<&'a Inventory>, Option<&'a Details>),
+}
+
+impl<'a> Detail<'a> {
+    /// What earlier calls of this reading were told.
+    const fn earlier(self) -> Option<&'a Details> {
+        match self {
+            Self::Record(_, details) => details,
+            Self::Of(_) => None,
+        }
+    }
 }
 
 /// Reads the objects of these kinds and, with jobs, the active runs. Whatever one list says wrong fails the whole: a
@@ -63,7 +73,22 @@ pub async fn read_record(
     now: Timestamp,
 ) -> Result<Inventory, Error> {
     let known = known.filter(|known| known.site == site);
-    read(workspace, site, kinds, Detail::Record(known), now).await
+    read(workspace, site, kinds, Detail::Record(known, None), now).await
+}
+
+/// As [`read_record`], going on from what earlier calls of the same reading were told of single objects. Lists are read anew.
+///
+/// # Errors
+/// The first error of the workspace.
+pub async fn resume_record(
+    workspace: &Workspace,
+    site: SiteLabel,
+    kinds: &[Kind],
+    details: &Details,
+    now: Timestamp,
+) -> Result<Inventory, Error> {
+    let detail = Detail::Record(None, Some(details));
+    read(workspace, site, kinds, detail, now).await
 }
 
 /// A reading of a site of which some calls may fail.
@@ -125,7 +150,7 @@ const MOST_FAILED_DETAILS: usize = 12;
 
 /// All of a kind that could be read. An object whose detail failed stays as the list shows it: its mode is known by that.
 async fn read_part(workspace: &Workspace, kind: Kind) -> (Vec<Resource>, Option<Unread>) {
-    let listed = match list(workspace, kind.list(), &[]).await {
+    let listed = match list(workspace, kind.list(), &[], None).await {
         Ok(listed) => listed,
         Err(error) => return (vec![], Some(Unread { error, ids: None })),
     };
@@ -234,10 +259,10 @@ async fn read_kind(
     detail: Detail<'_>,
 ) -> Result<Vec<Resource>, Error> {
     let query = match (kind, detail) {
-        (Kind::Job, Detail::Record(_)) => EXPANDED,
+        (Kind::Job, Detail::Record(..)) => EXPANDED,
         _ => &[],
     };
-    let listed = list(workspace, kind.list(), query).await?;
+    let listed = list(workspace, kind.list(), query, detail.earlier()).await?;
     let known = Known::of(kind, detail);
     let objects: Vec<Object> = stream::iter(listed)
         .map(|raw| whole(workspace, kind, detail, &known, raw))
@@ -253,7 +278,7 @@ struct Known<'a>(BTreeMap<&'a str, &'a Object>);
 
 impl<'a> Known<'a> {
     fn of(kind: Kind, detail: Detail<'a>) -> Self {
-        let Detail::Record(Some(known)) = detail else {
+        let Detail::Record(Some(known), _) = detail else {
             return Self(BTreeMap::new());
         };
         Self(
@@ -292,7 +317,7 @@ async fn whole(
     let Some(id) = kind.id_of(&raw) else {
         return Ok(Some(raw));
     };
-    let is_record = matches!(detail, Detail::Record(_));
+    let is_record = matches!(detail, Detail::Record(..));
     let is_cut_off = is_record && raw.get("has_more").and_then(Value::as_bool) == Some(true);
     let everything = kind == Kind::Pipeline && !matches!(detail, Detail::Of(Depth::Live));
     if !(everything || is_cut_off || needed(&raw)) {
@@ -305,6 +330,21 @@ async fn whole(
     {
         return Ok(Some(known.clone()));
     }
+    let Some(details) = detail.earlier() else {
+        return object_of(workspace, kind, id).await;
+    };
+    let request = details::request(kind.as_str(), &id, &raw);
+    let asking = async {
+        let object = object_of(workspace, kind, id).await?;
+        Ok(object.map_or(Value::Null, Value::Object))
+    };
+    match details.answer(request, asking).await? {
+        Value::Object(object) => Ok(Some(object)),
+        _ => Ok(None),
+    }
+}
+
+async fn object_of(workspace: &Workspace, kind: Kind, id: String) -> Result<Option<Object>, Error> {
     let object = match (kind, id.parse()) {
         (Kind::Job, Ok(number)) => workspace.get_job(JobId(number)).await,
         _ => workspace.get_pipeline(&PipelineId(id)).await,
@@ -313,78 +353,6 @@ async fn whole(
         Err(error) if error.is_not_found() => Ok(None),
         whole => whole.map(Some),
     }
-}
-
-/// All objects of a list.
-pub(crate) async fn list_of(workspace: &Workspace, kind: List) -> Result<Vec<Object>, Error> {
-    list(workspace, kind, &[]).await
-}
-
-async fn list(
-    workspace: &Workspace,
-    list: List,
-    query: &'static [(&'static str, &'static str)],
-) -> Result<Vec<Object>, Error> {
-    match list {
-        List::Of(collection) => {
-            let collection = Collection {
-                query,
-                ..asked(&collection)
-            };
-            workspace.collection(&collection).await
-        }
-        List::Under {
-            parents,
-            parent_id,
-            child,
-        } => {
-            let parents_path = parents.path;
-            let parents = workspace.collection(&asked(&parents)).await?;
-            stream::iter(parents)
-                .map(|parent| async move {
-                    let Some(id) = parent.get(parent_id).and_then(Value::as_str) else {
-                        return Ok(vec![]);
-                    };
-                    let path = format!("{parents_path}/{id}/{}", child.path);
-                    let children = Collection {
-                        path: &path,
-                        ..asked(&child)
-                    };
-                    let found = match workspace.collection(&children).await {
-                        // Deleted since it was listed.
-                        Err(error) if error.is_not_found() => vec![],
-                        found => found?,
-                    };
-                    Ok(found
-                        .into_iter()
-                        .map(|c| with_parent(c, id, &parent))
-                        .collect())
-                })
-                .buffer_unordered(AT_ONCE)
-                .try_collect::<Vec<Vec<Object>>>()
-                .await
-                .map(|lists| lists.into_iter().flatten().collect())
-        }
-        List::Nowhere => Ok(vec![]),
-    }
-}
-
-fn asked(collection: &recovery::kind::Collection) -> Collection<'static> {
-    Collection {
-        path: collection.path,
-        items: collection.items,
-        page: collection.page,
-        query: &[],
-    }
-}
-
-fn with_parent(mut child: Object, id: &str, parent: &Object) -> Object {
-    let name = parent.get("display_name").and_then(Value::as_str);
-    child.insert(
-        PARENT.to_owned(),
-        json!({ "id": id, "name": name.unwrap_or_default() }),
-    );
-    child
 }
 
 async fn runs(workspace: &Workspace) -> Result<Vec<ActiveRun>, Error> {
@@ -410,7 +378,7 @@ pub async fn read_unfenceable(workspace: &Workspace) -> Vec<(Subject, String)> {
         let whole = |reason: String| vec![(subject(&kind, "*"), reason)];
         match kind.list {
             List::Nowhere => whole(kind.reason.to_owned()),
-            _ => match list(workspace, kind.list, &[]).await {
+            _ => match list(workspace, kind.list, &[], None).await {
                 Ok(found) => found
                     .iter()
                     .filter_map(|raw| raw.get(kind.id)?.as_str())

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod gaps;
 pub mod judge;
+mod pair;
 pub mod site;
 
 pub use site::{Pace, Site};

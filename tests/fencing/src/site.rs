@@ -61,6 +61,8 @@ impl Pace {
 /// One workspace and what watches over it.
 pub struct Site {
     simulator: Simulator,
+    /// The other site's workspace, if it has one.
+    pub(crate) standby: Option<Simulator>,
     http: reqwest::Client,
     /// The ports of our functions.
     pub ports: Ports,
@@ -71,7 +73,7 @@ pub struct Site {
     /// What they have told machines.
     pub events: MemoryEvents,
     fences: Fences,
-    plan: Plan,
+    pub(crate) plan: Plan,
     ahead: Arc<AtomicI64>,
     invocations: AtomicU64,
 }
@@ -94,32 +96,7 @@ impl Site {
         pace: Pace,
         record: Option<PathBuf>,
     ) -> Result<Self, Trouble> {
-        let simulator = Simulator::start(SimOptions {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            inventory: Inventory::from_json(inventory)?,
-            workspace_id: WORKSPACE,
-            rate_limits: pace.limits,
-            rate_scale: pace.scale,
-            record,
-            time_scale: pace.scale,
-            delays: Delays {
-                run_start: 1.0,
-                run_duration: 100_000.0,
-                run_cancel: 1.0,
-                cluster_start: 1.0,
-                cluster_stop: 1.0,
-                warehouse_start: 1.0,
-                warehouse_stop: 1.0,
-                pipeline_start: 1.0,
-                pipeline_stop: 1.0,
-                pipeline_update: 100_000.0,
-                pool_fill: 1.0,
-                statement: 0.5,
-                app_start: 1.0,
-                app_stop: 1.0,
-            },
-        })
-        .await?;
+        let simulator = simulate(inventory, pace, WORKSPACE, record).await?;
         let plan = plan()?;
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = {
@@ -137,14 +114,17 @@ impl Site {
         use aws::parameters::Parameters;
         let name = aws::keys::workspace_url(&plan.name, SITE);
         parameters.put(&region, &name, &simulator.url()).await?;
-        for role in ["observer", "operator"] {
-            let name = aws::keys::credential(&plan.name, SITE, role);
-            let token = json!({"token": "sim-token"}).to_string();
-            parameters.put(&region, &name, &token).await?;
+        for site in SiteLabel::ALL {
+            for role in ["observer", "operator"] {
+                let name = aws::keys::credential(&plan.name, site, role);
+                let token = json!({"token": "sim-token"}).to_string();
+                parameters.put(&region, &name, &token).await?;
+            }
         }
         store.create("plan.json", plan_text()?.into_bytes()).await?;
         Ok(Self {
             simulator,
+            standby: None,
             http: reqwest::Client::builder().no_proxy().build()?,
             ports,
             store,
@@ -170,6 +150,11 @@ impl Site {
     #[must_use]
     pub fn url(&self) -> String {
         self.simulator.url()
+    }
+
+    fn standby_url(&self) -> String {
+        let elsewhere = "https://other.cloud.databricks.com".to_owned();
+        self.standby.as_ref().map_or(elsewhere, Simulator::url)
     }
 
     /// A control route.
@@ -338,7 +323,7 @@ impl Site {
             "epoch": 0, "from": from, "target": from.other(), "begun_at": now,
             "evidence": {
                 "verdict": null, "actionable": true, "failing_since": null, "signals": [], "replication": null,
-                "workspace_urls": {SITE.to_string(): self.url(), SITE.other().to_string(): "https://other.cloud.databricks.com"},
+                "workspace_urls": {SITE.to_string(): self.url(), SITE.other().to_string(): self.standby_url()},
                 "baseline": {"format_version": 1, "digest": record, "site": SITE, "captured_at": now, "live": {}, "objects": 0},
             },
             "stages": [], "committed_at": null, "outcome": null, "reason": null, "closed_at": null, "told_at": null,
@@ -393,7 +378,7 @@ impl Site {
             .await
     }
 
-    fn invocation(&self) -> Invocation {
+    pub(crate) fn invocation(&self) -> Invocation {
         Invocation {
             request_id: format!("call-{}", self.invocations.fetch_add(1, Ordering::SeqCst)),
             stop_at: SystemTime::now() + Duration::from_secs(850),
@@ -440,7 +425,46 @@ impl Site {
     /// Ends the workspace.
     pub async fn stop(self) {
         self.simulator.stop().await;
+        if let Some(standby) = self.standby {
+            standby.stop().await;
+        }
     }
+}
+
+/// A workspace with this inventory.
+pub(crate) async fn simulate(
+    inventory: Value,
+    pace: Pace,
+    workspace_id: u64,
+    record: Option<PathBuf>,
+) -> Result<Simulator, Trouble> {
+    let simulator = Simulator::start(SimOptions {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        inventory: Inventory::from_json(inventory)?,
+        workspace_id,
+        rate_limits: pace.limits,
+        rate_scale: pace.scale,
+        record,
+        time_scale: pace.scale,
+        delays: Delays {
+            run_start: 1.0,
+            run_duration: 100_000.0,
+            run_cancel: 1.0,
+            cluster_start: 1.0,
+            cluster_stop: 1.0,
+            warehouse_start: 1.0,
+            warehouse_stop: 1.0,
+            pipeline_start: 1.0,
+            pipeline_stop: 1.0,
+            pipeline_update: 100_000.0,
+            pool_fill: 1.0,
+            statement: 0.5,
+            app_start: 1.0,
+            app_stop: 1.0,
+        },
+    })
+    .await?;
+    Ok(simulator)
 }
 
 fn plan_text() -> Result<String, Trouble> {

@@ -61,8 +61,8 @@ fn answers(package: &str, phase: Option<&str>) -> Option<BTreeSet<String>> {
         ("check-readiness", Some(phase)) => {
             let [ready, not_ready, pending] = values!(ReadinessAnswer: Ready, NotReady, Pending);
             match phase {
-                "sources" => names([ready, not_ready, pending]),
-                _ => names([ready, not_ready]),
+                "target" | "recheck" | "sources" => names([ready, not_ready, pending]),
+                _ => return None,
             }
         }
         ("request-approval", None) => {

@@ -106,7 +106,7 @@ pub enum ReadinessAnswer {
     Ready,
     /// Something blocks.
     NotReady,
-    /// Data sources do not answer yet, or not for long enough: look again.
+    /// Not known yet: the target is not read to its end, or data sources do not answer, or not for long enough. Look again.
     Pending,
 }
 

@@ -50,3 +50,25 @@ pub(crate) fn small() -> Value {
         ],
     })
 }
+
+/// The same estate as a standby: nothing of it fires or computes.
+pub(crate) fn asleep() -> Value {
+    let text = small().to_string();
+    let text = text
+        .replace("\"UNPAUSED\"", "\"PAUSED\"")
+        .replace("\"min_idle_instances\":2", "\"min_idle_instances\":0");
+    let mut all: Value = serde_json::from_str(&text).unwrap();
+    let still = [
+        ("clusters", "/state", "TERMINATED"),
+        ("warehouses", "/state", "STOPPED"),
+        ("pipelines", "/state", "IDLE"),
+        ("apps", "/compute_status/state", "STOPPED"),
+    ];
+    for (kind, field, state) in still {
+        for object in all[kind].as_array_mut().unwrap() {
+            *object.pointer_mut(field).unwrap() = json!(state);
+        }
+    }
+    all["runs"] = json!([]);
+    all
+}

@@ -21,7 +21,7 @@ const FAULTS: [Fault; 3] = [Fault::DiesAfter, Fault::LostRequest, Fault::LostAns
 const MOST_CALLS: usize = 10;
 
 /// Runs the handler with the fault at each of its requests; then again, until it says that it is done; then `check` must hold.
-async fn survive<S, H, C>(setting: S, handler: H, check: C)
+pub(crate) async fn survive<S, H, C>(setting: S, handler: H, check: C)
 where
     S: AsyncFn() -> Site,
     H: AsyncFn(&Site) -> Result<bool, Failure>,

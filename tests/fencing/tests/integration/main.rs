@@ -14,6 +14,7 @@ mod holding;
 mod left_behind;
 mod owed;
 mod planned;
+mod records;
 mod round_trip;
 mod sweep;
 mod zombie;

@@ -1,0 +1,88 @@
+//! A large standby takes longer to read than one call lasts. What was answered so far is stored, and the next call goes on.
+
+use std::time::Duration;
+
+use aws::{Failure, Ports};
+use jiff::{SignedDuration, Timestamp};
+use recovery::failure::FailureName;
+use serde::{Deserialize, Serialize};
+use sites::{Details, StoredDetails};
+
+/// What an earlier call has stored is of another reading after this.
+const LONGEST_READING: SignedDuration = SignedDuration::from_hours(3);
+
+/// What is stored between two calls.
+#[derive(Serialize, Deserialize)]
+struct Started {
+    format_version: u32,
+    began_at: Timestamp,
+    details: StoredDetails,
+}
+
+/// What became of a reading.
+pub(crate) enum Progress<R> {
+    /// It is done.
+    Done(R),
+    /// Time was up; so many details are known.
+    GoesOn(usize),
+}
+
+/// Reads within `time`, going on from what an earlier call has stored under `key`. What this one was told is stored if it does not get to its
+/// end, whatever the reason.
+pub(crate) async fn resume<R>(
+    ports: &Ports,
+    key: &str,
+    time: Duration,
+    read: impl AsyncFnOnce(&Details) -> Result<R, Failure>,
+) -> Result<Progress<R>, Failure> {
+    let now = ports.now();
+    let earlier = earlier(ports, key, now).await?;
+    let (was_started, began_at) = (
+        earlier.is_some(),
+        earlier.as_ref().map_or(now, |e| e.began_at),
+    );
+    let details = Details::resumed(earlier.map(|earlier| earlier.details));
+    let keep = async |details: StoredDetails| {
+        let started = Started {
+            format_version: 1,
+            began_at,
+            details,
+        };
+        ports.put_packed(key, &started).await
+    };
+    match tokio::time::timeout(time, read(&details)).await {
+        Ok(Ok(done)) => {
+            if was_started {
+                keep(StoredDetails::default()).await?;
+            }
+            Ok(Progress::Done(done))
+        }
+        Ok(Err(failure)) => {
+            let stored = details.to_stored();
+            if !stored.answers.is_empty()
+                && let Err(second) = keep(stored).await
+            {
+                tracing::warn!(%second, "what was read could not be stored");
+            }
+            Err(failure)
+        }
+        Err(_) => {
+            let stored = details.to_stored();
+            let known = stored.answers.len();
+            keep(stored).await?;
+            Ok(Progress::GoesOn(known))
+        }
+    }
+}
+
+/// What cannot be understood is read anew.
+async fn earlier(ports: &Ports, key: &str, now: Timestamp) -> Result<Option<Started>, Failure> {
+    match ports.read_packed::<Started>(key).await {
+        Ok(started) => Ok(started.filter(|started| {
+            !started.details.answers.is_empty()
+                && now.duration_since(started.began_at) < LONGEST_READING
+        })),
+        Err(failure) if failure.name == FailureName::StateCorrupt => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
