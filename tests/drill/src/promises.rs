@@ -166,24 +166,33 @@ fn two_active_sites(facts: &Facts<'_>, found: &mut Vec<String>) {
         return;
     };
     let caught = facts.returned_at_ms.map(|at| at + CAUGHT_WITHIN_MS);
+    let alone = caught.unwrap_or(committed).max(committed);
     overlaps(
         facts.original,
         facts.primary_events,
         facts.secondary_events,
-        caught.unwrap_or(committed).max(committed),
+        alone,
         found,
     );
-    // What ran at the primary meanwhile ran before it was seen quiet.
-    let quiet = facts.fence_verified_at_ms.unwrap_or(i64::MAX);
+    // Nothing starts at the primary from the commit on; one that was away runs what it has until it is caught. Where our own documents say
+    // earlier that it is quiet, it must be so.
+    let quiet = facts
+        .fence_verified_at_ms
+        .unwrap_or(i64::MAX)
+        .max(committed);
     let bystanders = live::bystanders(facts.original);
     for event in facts.primary_events {
         let job = event.text("job_name");
-        if event.kind == "run_started"
-            && event.at_ms > quiet.max(committed)
-            && !bystanders.contains(job)
-        {
+        if event.kind != "run_started" || bystanders.contains(job) {
+            continue;
+        }
+        if event.at_ms > quiet {
             found.push(format!(
                 "job \"{job}\" ran at the primary after its fence was verified"
+            ));
+        } else if event.at_ms > alone {
+            found.push(format!(
+                "job \"{job}\" ran at the primary after the other site had become active"
             ));
         }
     }
@@ -354,6 +363,14 @@ mod tests {
         let started = event(70, "run_started", json!({"job_name": "j"}));
         ran.primary_events.push(started);
         assert!(judge(&ran).0[0].contains("after its fence was verified"));
+
+        // Before our own documents say that the fence is verified.
+        let mut through = good();
+        let started = event(40, "run_started", json!({"job_name": "j"}));
+        through.primary_events.push(started);
+        assert!(judge(&through).0[0].contains("ran at the primary after the other site"));
+        through.returned_at_ms = Some(35);
+        assert_eq!(judge(&through).0, Vec::<String>::new(), "it was away");
 
         let mut awake = good();
         awake.primary = job("UNPAUSED");
