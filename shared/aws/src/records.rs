@@ -138,9 +138,9 @@ impl Ports {
         let kept = self.store.list(&keys::of_run(&run.run, "debts/")).await?;
         let mut all = Debts::none(run.target);
         for phase in OWING_PHASES {
-            let of_phase = kept.iter().filter(|key| keys::is_of_phase(key, phase));
+            let mut of_phase = kept.iter().filter(|key| keys::is_of_phase(key, phase));
             // The keys are sorted by attempt.
-            let left = match of_phase.last() {
+            let left = match of_phase.next_back() {
                 Some(key) => self.read_packed::<Debts>(key).await?,
                 None => None,
             };
