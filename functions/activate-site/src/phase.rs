@@ -13,7 +13,7 @@ use recovery::failure::FailureName;
 use recovery::inventory::{Inventory, Subject};
 use recovery::kind::Kind;
 use recovery::plan::Plan;
-use recovery::run::{RunDocument, Stage};
+use recovery::run::{Mode, RunDocument, Stage};
 use recovery::site::{RunId, RunToken};
 use sites::{Depth, Purpose, Role, connect_to, failure_at, frozen_url, read_inventory};
 
@@ -66,7 +66,9 @@ pub(crate) async fn one(
         )));
     }
     let baseline = ports.baseline(&run.baseline().digest).await?.inventory;
-    let owed = ports.debts(run.evidence.debts.as_ref(), run.from).await?;
+    let owed = ports
+        .readable_debts(run.evidence.debts.as_ref(), run.from)
+        .await?;
     let record = Record {
         inventory: &baseline,
         debts: &owed.debts,
@@ -132,17 +134,24 @@ pub(crate) async fn one(
     }
     if answer.answer == Progress::Done {
         // Before the stage is done: a function that is killed in between does it again.
-        if event.phase != Phase::OneTimeRuns {
-            let left = left.unwrap_or_else(|| nothing_read(plan, &run, event.phase, record, now));
+        if event.phase != Phase::OneTimeRuns && run.mode != Mode::Drill {
+            let left = left.unwrap_or_else(|| all_of(plan, &run, event.phase, record, now));
             ports.keep_debts(&run, event.phase, left).await?;
+        }
+        if event.phase == Phase::Compute && run.mode != Mode::Drill {
+            // Should the run end between its commit and a later phase, all of that phase is owed until a reading shows otherwise.
+            for later in [Phase::JobConcurrency, Phase::Schedules] {
+                let all = all_of(plan, &run, later, record, now);
+                ports.keep_debts(&run, later, all).await?;
+            }
         }
         ports.finish(event.run, event.token, stage).await?;
     }
     Ok(answer)
 }
 
-/// Time was up before the target was read: all of it is owed until a reading shows otherwise.
-fn nothing_read(
+/// The target was not read: all of a phase is owed until a reading shows otherwise.
+fn all_of(
     plan: &Plan,
     run: &RunDocument,
     phase: Phase,
@@ -234,11 +243,11 @@ impl Activation<'_> {
             let open = self.effort.open(&work);
             let remaining = work.steps.len() + work.waiting.len();
             self.unfinished = work.unfinished();
-            self.left = Some(self.left_at(&target, now));
             self.is_stuck = open == 0 && remaining > 0;
             let is_done = open == 0 && (self.run.committed_at.is_some() || remaining == 0);
             let over = self.effort.invocation.is_over() || began.elapsed() >= self.call_limit();
             if is_done || open == 0 || over {
+                self.left = Some(self.left_at(&target, now));
                 return Ok(Answer {
                     answer: if is_done {
                         Progress::Done

@@ -149,7 +149,7 @@ async fn pass(
     let recorded = ports.baseline(&order.record).await?.inventory;
     let state = ports.state().await?;
     let owed = state.debts.filter(|_| is_active && order.brings_up_owed);
-    let owed = ports.debts(owed.as_ref(), site).await?;
+    let owed = ports.readable_debts(owed.as_ref(), site).await?;
     let record = Record {
         inventory: &recorded,
         debts: &owed.debts,

@@ -325,6 +325,9 @@ async fn resume(
                 state.require_unchanged(from, epoch, mode)?;
             }
             state.resume_lock(&run, &token, &read, mode, now)?;
+            if committed {
+                state.reopen(&run);
+            }
             Ok(state.debts.clone())
         })
         .await?;

@@ -241,7 +241,7 @@ async fn close(
             }
             let ended = state.end_of(token).map(|end| end.outcome);
             if ended == Some(Outcome::Completed) {
-                state.settle_run(&id, owed.clone());
+                state.settle_run(&id, Some((&id, owed.clone())));
             }
             Ok(state.clone())
         })

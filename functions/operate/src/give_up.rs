@@ -39,7 +39,12 @@ pub(crate) async fn give_up(ports: &Ports, given_up: GivenUp<'_>) -> Result<Stri
         .debts
         .ok_or_else(|| invalid("nothing is owed, so there is nothing to give up"))?;
     let (left, words) = match given_up {
-        GivenUp::List(digest) if *digest == owed.digest => (None, "nothing is owed".to_owned()),
+        GivenUp::List(digest) if *digest == owed.digest => {
+            let forgotten = ports
+                .change_state(|state| state.forget_debts(digest))
+                .await?;
+            return told(forgotten, "nothing is owed");
+        }
         GivenUp::List(_) => {
             return Err(invalid(format!(
                 "the list of debts is {} by now; look at it and give up that one",
@@ -61,6 +66,10 @@ pub(crate) async fn give_up(ports: &Ports, given_up: GivenUp<'_>) -> Result<Stri
     let ours = ports
         .change_state(|state| state.replace_debts(&owed.digest, left.clone()))
         .await?;
+    told(ours, &words)
+}
+
+fn told(ours: bool, words: &str) -> Result<String, Failure> {
     if ours {
         Ok(format!("given up; {words}"))
     } else {

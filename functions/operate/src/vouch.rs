@@ -12,13 +12,14 @@ use crate::invalid;
 /// `Blocked` while any run holds the lock: it may be changing the sites. `InvalidEvent` if another run is unsettled.
 pub(crate) async fn settle(ports: &Ports, run: &RunId) -> Result<String, Failure> {
     let state = ports.state().await?;
-    let is_unsettled = state.unsettled.as_ref() == Some(run);
-    let has_committed = state.last_commit.as_ref().is_some_and(|c| c.run == *run);
-    // Whoever vouches need not know by heart what the run could not bring up: it stays owed until it is up or given up.
-    let owed = if is_unsettled && has_committed {
-        ports.owed_after(&ports.run(run).await?).await?
-    } else {
-        state.debts
+    // Whoever vouches need not know by heart what could not be brought up: it stays owed until it is up or given up. The run that made the
+    // site active may be an older one than that which is vouched for.
+    let owing = state
+        .owing
+        .filter(|_| state.unsettled.as_ref() == Some(run));
+    let owed = match &owing {
+        Some(owing) => ports.owed_after(&ports.run(owing).await?).await?,
+        None => None,
     };
     let unsettled = ports
         .change_state(|state| {
@@ -28,11 +29,13 @@ pub(crate) async fn settle(ports: &Ports, run: &RunId) -> Result<String, Failure
                     since: lock.taken_at,
                 });
             }
-            Ok(if state.settle_run(run, owed.clone()) {
-                Some(run.clone())
-            } else {
-                state.unsettled.clone()
-            })
+            Ok(
+                if state.settle_run(run, owing.as_ref().map(|owing| (owing, owed.clone()))) {
+                    Some(run.clone())
+                } else {
+                    state.unsettled.clone()
+                },
+            )
         })
         .await?;
     match unsettled {

@@ -131,12 +131,9 @@ impl Ports {
     /// Of each phase what its newest attempt left; of a phase that has kept
     /// nothing, as an earlier version did not, what was owed before.
     async fn debts_of_run(&self, run: &RunDocument) -> Result<Debts, Failure> {
-        let before = self
-            .debts(run.evidence.debts.as_ref(), run.target)
-            .await?
-            .debts;
         let kept = self.store.list(&keys::of_run(&run.run, "debts/")).await?;
         let mut all = Debts::none(run.target);
+        let mut without_list = Vec::new();
         for phase in OWING_PHASES {
             let mut of_phase = kept.iter().filter(|key| keys::is_of_phase(key, phase));
             // The keys are sorted by attempt.
@@ -146,13 +143,34 @@ impl Ports {
             };
             match left {
                 Some(left) => all.debts.extend(left.debts),
-                None => {
-                    let before = before.iter().filter(|debt| debt.phase == phase);
-                    all.debts.extend(before.cloned());
-                }
+                None => without_list.push(phase),
             }
         }
+        if !without_list.is_empty() {
+            let before = self.debts(run.evidence.debts.as_ref(), run.target).await?;
+            let before = before.debts.into_iter();
+            all.debts
+                .extend(before.filter(|debt| without_list.contains(&debt.phase)));
+        }
         Ok(all)
+    }
+
+    /// What is owed, for whoever must go on: a list that cannot be understood is none, and is told.
+    ///
+    /// # Errors
+    /// What the store said.
+    pub async fn readable_debts(
+        &self,
+        pointer: Option<&DebtsPointer>,
+        site: SiteLabel,
+    ) -> Result<Debts, Failure> {
+        match self.debts(pointer, site).await {
+            Err(failure) if failure.name == FailureName::StateCorrupt => {
+                tracing::error!(%failure, "what is owed cannot be read, so it is not restored");
+                Ok(Debts::none(site))
+            }
+            other => other,
+        }
     }
 
     /// What is owed once this run has changed the active site and is over, stored. A list that cannot be understood keeps no run from being

@@ -53,6 +53,15 @@ impl Resource {
         })
     }
 
+    /// The object without what no restore of its posture needs: the tasks of a job are most of it.
+    #[must_use]
+    pub fn for_posture(&self) -> Self {
+        Self {
+            raw: self.kind.for_posture(&self.raw),
+            ..self.clone()
+        }
+    }
+
     /// What the ledger calls it.
     #[must_use]
     pub fn subject(&self) -> Subject {

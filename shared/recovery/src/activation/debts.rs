@@ -1,7 +1,7 @@
 //! Debts: what a run could not bring up, or was allowed to leave behind. A debt stands until a reading shows the object as the record
 //! said, or until people give it up by name; whatever is restored meanwhile is restored as the debt says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -24,7 +24,7 @@ const MOST_NAMED: usize = 20;
 pub struct Debt {
     /// What of it could not be restored.
     pub phase: Phase,
-    /// The object as the record has it; its id is that of the site that was recorded.
+    /// The object as the record has it, as far as a restore needs it; its id is that of the site that was recorded.
     pub original: Resource,
     /// Why, in words.
     pub why: String,
@@ -91,10 +91,12 @@ impl Debt {
         }
     }
 
+    fn identity(&self) -> (Kind, &str) {
+        (self.original.kind, self.original.key.as_str())
+    }
+
     fn is_of(&self, phase: Phase, original: &Resource) -> bool {
-        self.phase == phase
-            && self.original.kind == original.kind
-            && self.original.key == original.key
+        self.phase == phase && self.identity() == (original.kind, original.key.as_str())
     }
 }
 
@@ -114,9 +116,7 @@ impl Debts {
     #[must_use]
     pub fn objects(&self) -> BTreeSet<(Kind, &str)> {
         let debts = self.debts.iter();
-        debts
-            .map(|debt| (debt.original.kind, debt.original.key.as_str()))
-            .collect()
+        debts.map(Debt::identity).collect()
     }
 
     /// The objects by name, for people.
@@ -183,6 +183,13 @@ impl Debts {
     }
 }
 
+/// Whether the target has the object in a state that nothing of ours leads out of. An update of a pipeline that was interrupted is a person's
+/// to start again, and no debt.
+fn is_beyond_repair(phase: Phase, original: &Resource, twin: &Resource) -> bool {
+    let is_listed = matches!(restore_of(phase, original, twin), Next::List(_));
+    is_listed && original.is_live() && !twin.is_live() && original.kind != Kind::Pipeline
+}
+
 /// What a phase leaves at the target, by its last reading there; without one, all that the record has live. What was owed before keeps its
 /// age; what the plan no longer protects stays owed.
 #[must_use]
@@ -201,10 +208,15 @@ pub fn left_over(
         let pairs = Pairs::of(phase, record, target);
         for (originals, twins) in pairs.of_kinds(is_ours) {
             match (originals.as_slice(), twins.as_slice()) {
-                ([original], [twin]) if unfinished.contains(&twin.subject()) => {
-                    left.push((original, "could not be made as recorded".to_owned()));
+                ([original], [twin]) => {
+                    let before = record.debts.iter().find(|d| d.is_of(phase, original));
+                    if unfinished.contains(&twin.subject())
+                        || is_beyond_repair(phase, original, twin)
+                        || before.is_some_and(|debt| !debt.is_settled_by(twin))
+                    {
+                        left.push((original, "could not be made as recorded".to_owned()));
+                    }
                 }
-                ([_], [_]) => {}
                 (originals, twins) => {
                     let why = unpaired(originals.len(), twins.len());
                     let live = originals.iter().filter(|o| o.is_live());
@@ -217,19 +229,24 @@ pub fn left_over(
         let owed = record.debts.iter().filter(|debt| debt.phase == phase);
         let all = all.chain(owed.map(|debt| &debt.original));
         let live = all.filter(|r| is_ours(r.kind) && r.is_live());
-        left.extend(live.map(|r| (r, "the target could not be read".to_owned())));
+        left.extend(live.map(|r| (r, "nothing has shown it as recorded yet".to_owned())));
     }
-    let mut debts: Vec<Debt> = Vec::new();
+    let before: BTreeMap<(Kind, &str), &Debt> = record
+        .debts
+        .iter()
+        .filter(|debt| debt.phase == phase)
+        .map(|debt| (debt.identity(), debt))
+        .collect();
+    let (mut debts, mut named) = (Vec::new(), BTreeSet::new());
     for (original, why) in left {
-        if original.mode() != DrMode::ActivePassive
-            || debts.iter().any(|debt| debt.is_of(phase, original))
-        {
+        let identity = (original.kind, original.key.as_str());
+        if original.mode() != DrMode::ActivePassive || !named.insert(identity) {
             continue;
         }
-        let before = record.debts.iter().find(|debt| debt.is_of(phase, original));
+        let before = before.get(&identity);
         debts.push(Debt {
             phase,
-            original: original.clone(),
+            original: original.for_posture(),
             why,
             run: before.map_or_else(|| run.clone(), |debt| debt.run.clone()),
             since: before.map_or(now, |debt| debt.since),
@@ -237,9 +254,9 @@ pub fn left_over(
             added: Object::new(),
         });
     }
-    let unprotected = record.debts.iter();
-    let unprotected = unprotected.filter(|d| d.phase == phase && !kinds.contains(&d.original.kind));
-    debts.extend(unprotected.cloned());
+    let unprotected = before.values();
+    let unprotected = unprotected.filter(|debt| !kinds.contains(&debt.original.kind));
+    debts.extend(unprotected.map(|debt| (*debt).clone()));
     debts
 }
 

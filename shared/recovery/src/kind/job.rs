@@ -64,6 +64,25 @@ pub(super) fn tag<'a>(raw: &'a Object, tag: &str) -> Option<&'a str> {
     setting(raw, "tags")?.get(tag)?.as_str()
 }
 
+/// The job without tasks, clusters and all else that says what it does.
+pub(super) fn for_posture(raw: &Object) -> Object {
+    const KEPT: [&str; 3] = ["name", "tags", "max_concurrent_runs"];
+    let places = Place::ALL.map(Place::field);
+    let settings = raw.get("settings").and_then(Value::as_object);
+    let kept = settings
+        .into_iter()
+        .flatten()
+        .filter(|(field, _)| KEPT.contains(&field.as_str()) || places.contains(&field.as_str()));
+    let kept: Object = kept.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let mut job = Object::new();
+    job.extend(
+        raw.get("job_id")
+            .map(|id| ("job_id".to_owned(), id.clone())),
+    );
+    job.insert("settings".to_owned(), Value::Object(kept));
+    job
+}
+
 pub(super) fn has_triggers(raw: &Object) -> bool {
     setting(raw, Place::Triggers.field()).is_some()
 }

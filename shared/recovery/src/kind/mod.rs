@@ -138,6 +138,15 @@ impl Kind {
         (self.entry().live)(raw)
     }
 
+    /// The object as far as restoring its posture needs it.
+    #[must_use]
+    pub fn for_posture(self, raw: &Object) -> Object {
+        match self {
+            Self::Job => job::for_posture(raw),
+            _ => raw.clone(),
+        }
+    }
+
     /// Whether a phase of the activation concerns this kind.
     #[must_use]
     pub fn is_restored_in(self, phase: Phase) -> bool {

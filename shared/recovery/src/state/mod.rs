@@ -57,6 +57,9 @@ pub struct State {
     /// What runs could not bring up, and nobody has given up: the list lies beside.
     #[serde(default)]
     pub debts: Option<DebtsPointer>,
+    /// The run that made the site active and has not completed, whoever was vouched for since: what it leaves owed is not in `debts` yet.
+    #[serde(default)]
+    pub owing: Option<RunId>,
     /// The orders to bring a site back to what was recorded of it. A failover that begins ends them; any other run waits.
     #[serde(default)]
     pub resets: BTreeMap<SiteLabel, Reset>,
@@ -131,6 +134,7 @@ impl State {
             last_commit: None,
             unsettled: None,
             debts: None,
+            owing: None,
             resets: BTreeMap::new(),
             promotion: None,
             home: home_at_first(),
@@ -316,6 +320,7 @@ impl State {
         self.active_site = target;
         self.epoch = self.epoch.next();
         self.last_commit = Some(commit.clone());
+        self.owing = Some(run.clone());
         Ok(commit)
     }
 }

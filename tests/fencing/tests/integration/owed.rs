@@ -37,6 +37,31 @@ async fn status_of(site: &Site, alert: &str) -> Value {
     one["schedule"]["pause_status"].clone()
 }
 
+/// A run that ends between its commit and its schedules owes all of them, whoever vouches then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_later_phase_would_restore_is_owed_from_before_the_commit_on() {
+    let site = Site::start(small(), Pace::QUICK).await.unwrap();
+    let record = site.learn().await.unwrap();
+    site.raise().await.unwrap();
+    site.fence_once().await.unwrap();
+    site.lift().await.unwrap();
+    site.begin_from(SITE.other(), Mode::Failover, &record)
+        .await
+        .unwrap();
+    restore(&site, Phase::Pools).await;
+    restore(&site, Phase::Compute).await;
+    let run: RunDocument = site.ports.run(&RunId::new(RUN)).await.unwrap();
+    let owed = site.ports.owed_after(&run).await.unwrap();
+    let debts = site.ports.debts(owed.as_ref(), SITE).await.unwrap();
+    assert_eq!(
+        debts.describe(),
+        "alert \"stock low\", app \"board\", job \"largest id\", job \"nightly\", job \"on arrival\", job \"stream\", pipeline \"ingest\""
+    );
+    let text = json!(debts).to_string();
+    assert!(!text.contains("nobody_knows"), "only what a restore needs");
+    site.stop().await;
+}
+
 /// Review finding 8, on a real workspace: refused once, recorded as paused, and lost on the way home.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_run_could_not_bring_up_the_next_one_does_though_the_record_between_lacks_it() {

@@ -142,6 +142,43 @@ async fn whoever_vouches_for_the_active_site_forgives_nothing_by_that() {
     assert_eq!(owed(&ports).await, ["late", "later"]);
 }
 
+/// A run that was vouched for and resumed says anew what it leaves.
+#[tokio::test]
+async fn a_resume_after_the_vouch_loses_nothing_of_what_it_leaves() {
+    let ports = committed_with_two_left().await;
+    stopped(&ports, "run-1").await.unwrap();
+    let vouch = json!({"act": "vouch", "run": "run-1", "who": "Ada", "why": "looked"});
+    act(&ports, vouch).await.unwrap();
+    resume(&ports, "again").await.unwrap();
+    let unsettled = ports.state().await.unwrap().unsettled;
+    assert_eq!(unsettled, Some(run_id()), "it changes the site again");
+    leave(&ports, &["late", "third"]).await;
+    completed(&ports, "again").await.unwrap();
+    assert_eq!(owed(&ports).await, ["late", "third"]);
+}
+
+/// A second failover begins before the first was settled, and is given up: whoever vouches for it owes what the first has left.
+#[tokio::test]
+async fn what_a_committed_run_left_is_owed_although_a_later_one_began_and_was_given_up() {
+    let ports = committed_with_two_left().await;
+    stopped(&ports, "run-1").await.unwrap();
+    let unfence = json!({"act": "unfence", "site": "primary", "who": "Ada", "why": "well", "confirm": ports.plan_name});
+    act(&ports, unfence).await.unwrap();
+    execute(&ports, "run-2", json!({"mode": "failover"}))
+        .await
+        .unwrap();
+    let (second, token) = (RunId::new("run-2"), crate::world::token("run-2"));
+    ports
+        .change_state(|state| state.raise_fence(SiteLabel::Secondary, &second, &token, now()))
+        .await
+        .unwrap();
+    let abandon = json!({"act": "abandon", "run": "run-2", "who": "Ada", "why": "no"});
+    act(&ports, abandon).await.unwrap();
+    let vouch = json!({"act": "vouch", "run": "run-2", "who": "Ada", "why": "looked"});
+    act(&ports, vouch).await.unwrap();
+    assert_eq!(owed(&ports).await, ["late", "later"]);
+}
+
 #[tokio::test]
 async fn a_later_run_restores_what_is_owed_and_people_see_it_before_they_decide() {
     let ports = with_two_owed().await;

@@ -292,3 +292,48 @@ fn what_a_newer_version_added_survives_a_change_by_this_one() {
     let (standing, _) = read.settle(&site(SiteLabel::Secondary, 9, &[]));
     assert_eq!(json!(standing), raw);
 }
+
+/// What is being deleted at the target is as good as missing there, and ends no older debt.
+#[test]
+fn what_the_target_is_deleting_is_owed() {
+    let warehouse = |label: SiteLabel, state: &str| {
+        let raw = json!({"id": "w", "name": "bi", "state": state});
+        let resource = Resource::new(Kind::Warehouse, raw.as_object().unwrap().clone());
+        Inventory {
+            site: label,
+            read_at: at(1),
+            resources: vec![resource.unwrap()],
+            runs: vec![],
+        }
+    };
+    let record = warehouse(SiteLabel::Primary, "RUNNING");
+    let kinds = [Kind::Warehouse];
+    let run = RunId::new("r");
+    let left = |record: Record<'_>, state: &str| {
+        let target = warehouse(SiteLabel::Secondary, state);
+        let none = BTreeSet::new();
+        left_over(
+            Phase::Compute,
+            &kinds,
+            record,
+            Some(&target),
+            &run,
+            &none,
+            at(3),
+        )
+    };
+    let debts = left((&record).into(), "DELETING");
+    assert_eq!(debts.len(), 1);
+    assert_eq!(left((&record).into(), "RUNNING"), []);
+    let stopped = warehouse(SiteLabel::Secondary, "STOPPED");
+    let owing = Record {
+        inventory: &stopped,
+        debts: &debts,
+    };
+    assert_eq!(
+        left(owing, "DELETING").len(),
+        1,
+        "an older debt ends by a reading that shows it up"
+    );
+    assert_eq!(left(owing, "RUNNING"), []);
+}
