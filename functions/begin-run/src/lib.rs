@@ -36,6 +36,9 @@ pub struct Event {
     pub name: String,
     /// The id of the execution: the token of the lock.
     pub execution: RunToken,
+    /// What the state machine understands, a number as text; the first one did not say.
+    #[serde(default)]
+    pub machine: String,
 }
 
 /// What the state machine needs from then on.
@@ -86,6 +89,7 @@ pub async fn handle(
     _: &Invocation,
 ) -> Result<Answer, Failure> {
     let input = input::parse(event.input)?;
+    let machine = event.machine.parse().unwrap_or(0);
     require_running(executions, &event.execution).await?;
     let plan = ports.plan().await?;
     let urls = workspace_urls(ports).await?;
@@ -103,10 +107,17 @@ pub async fn handle(
                 mode,
                 incident,
                 rehearsal,
+                machine,
             };
             (begin(ports, &plan, asked, urls).await?, false)
         }
-        Input::Resume { run } => resume(ports, &plan, run, event.execution, urls).await?,
+        Input::Resume { run } => {
+            let execution = Resuming {
+                token: event.execution,
+                machine,
+            };
+            resume(ports, &plan, run, execution, urls).await?
+        }
     };
     Ok(answer(&plan, &document, fence_stands))
 }
@@ -151,6 +162,7 @@ struct Asked {
     mode: Mode,
     incident: Option<RunId>,
     rehearsal: bool,
+    machine: u32,
 }
 
 async fn begin(
@@ -219,6 +231,7 @@ async fn begin(
         mode,
         attempt: 1,
         token,
+        machine: asked.machine,
         epoch,
         from,
         target,
@@ -270,14 +283,21 @@ async fn mark_incident(ports: &Ports, run: &RunId, now: Timestamp) {
     }
 }
 
+/// The execution that takes a run over.
+struct Resuming {
+    token: RunToken,
+    machine: u32,
+}
+
 /// Opens the next attempt of a run. Says too whether the fence that this run raised stands.
 async fn resume(
     ports: &Ports,
     plan: &Plan,
     run: RunId,
-    token: RunToken,
+    execution: Resuming,
     workspace_urls: BTreeMap<SiteLabel, String>,
 ) -> Result<(RunDocument, bool), Failure> {
+    let Resuming { token, machine } = execution;
     let refuse = |why: String| Failure::new(FailureName::NotResumable, why);
     let mut document = ports.run(&run).await.map_err(|f| refuse(f.message))?;
     let read = document.token.clone();
@@ -290,6 +310,7 @@ async fn resume(
         document.outcome = Some(end.outcome);
     }
     document.reopen(token.clone()).map_err(refuse)?;
+    document.machine = machine;
     let (from, epoch, mode) = (document.from, document.epoch, document.mode);
     let committed = document.committed_at.is_some();
     let right_state = if committed {

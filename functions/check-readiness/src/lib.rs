@@ -148,7 +148,7 @@ async fn scheduled(
     let mut readiness = match resuming::resume(ports, key, time, check).await? {
         Progress::Done(readiness) => readiness,
         // The next call of the schedule goes on.
-        Progress::GoesOn(known) => return Ok(goes_on(site, known)),
+        Progress::GoesOn { known, .. } => return Ok(goes_on(site, known)),
     };
     surroundings::look(ports, around, plan, site, &mut readiness).await;
     readiness
@@ -178,6 +178,9 @@ struct Task<'a> {
     time: Duration,
 }
 
+/// The first state machine waits 330 seconds for an answer.
+const FIRST_MACHINE_WAITS: Duration = Duration::from_secs(280);
+
 /// A run that cannot read its target within this does not wait on.
 const LONGEST_LOOK: SignedDuration = SignedDuration::from_hours(1);
 
@@ -194,6 +197,11 @@ async fn in_run(
         time,
     } = task;
     let entered = ports.enter(run, token, stage).await?;
+    let time = if entered.is_called_again() {
+        time
+    } else {
+        time.min(FIRST_MACHINE_WAITS)
+    };
     let (pointer, site) = (entered.baseline(), entered.target);
     let before = target::before(ports, site).await?;
     let check = async |details: &Details| {
@@ -205,10 +213,8 @@ async fn in_run(
     let key = keys::readiness_details(run, entered.attempt, stage);
     let mut readiness = match resuming::resume(ports, &key, time, check).await? {
         Progress::Done(readiness) => readiness,
-        Progress::GoesOn(known) => {
-            let now = ports.now();
-            let spent = now.duration_since(entered.entered_at(stage, now));
-            if spent >= LONGEST_LOOK {
+        Progress::GoesOn { known, began_at } => {
+            if ports.now().duration_since(began_at) >= LONGEST_LOOK {
                 return Err(Failure::new(
                     FailureName::SiteUnreachable,
                     format!(
@@ -217,15 +223,25 @@ async fn in_run(
                     ),
                 ));
             }
-            return Ok(goes_on(site, known));
+            let answer = goes_on(site, known);
+            if entered.is_called_again() {
+                return Ok(answer);
+            }
+            // An older state machine knows no such answer, but repeats what passes.
+            return Err(Failure::new(FailureName::Transient, answer.reason));
         }
     };
+    let mut unaccepted = Vec::new();
     if stage == Stage::Recheck {
         // Whoever approved accepted losses by name and number; what was not accepted may not be lost.
-        for loss in ports.unaccepted_losses(plan, &entered).await? {
-            let blocker = format!("not accepted by the approval: {loss}");
-            readiness.blockers.push(blocker);
-        }
+        let losses = ports.unaccepted_losses(plan, &entered).await?;
+        unaccepted.extend(
+            losses
+                .iter()
+                .map(|loss| format!("not accepted by the approval: {loss}")),
+        );
+        let proof = entered.evidence.proof.filter(|proof| proof.untried > 0);
+        readiness.notes.extend(proof.map(|proof| proof.in_words()));
     } else {
         readiness.notes.extend(surroundings::listeners(ports).await);
         readiness
@@ -242,6 +258,14 @@ async fn in_run(
             )
         }));
     }
+    // People are asked again if that is all that stands in the way, and the machine can.
+    let is_only_loss = !unaccepted.is_empty() && readiness.answer() == ReadinessAnswer::Ready;
+    let asks_again = is_only_loss && entered.is_called_again();
+    if asks_again {
+        readiness.notes.extend(unaccepted);
+    } else {
+        readiness.blockers.extend(unaccepted);
+    }
     let name = if stage == Stage::Recheck {
         "readiness-recheck.json"
     } else {
@@ -249,7 +273,10 @@ async fn in_run(
     };
     let document = document(ports, site, readiness);
     ports.put(&keys::of_run(run, name), &document).await?;
-    let answer = answer(&document);
+    let mut answer = answer(&document);
+    if asks_again {
+        answer.answer = ReadinessAnswer::Unaccepted;
+    }
     if answer.answer == ReadinessAnswer::Ready {
         ports.finish(run, token, stage).await?;
     }

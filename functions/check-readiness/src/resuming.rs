@@ -8,14 +8,17 @@ use recovery::failure::FailureName;
 use serde::{Deserialize, Serialize};
 use sites::{Details, StoredDetails};
 
-/// What an earlier call has stored is of another reading after this.
-const LONGEST_READING: SignedDuration = SignedDuration::from_hours(3);
+/// What no call has gone on with for so long belongs to another reading: the schedule comes round each hour.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(3);
+/// And what is older than this in any case.
+const LONGEST_READING: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is stored between two calls.
 #[derive(Serialize, Deserialize)]
 struct Started {
     format_version: u32,
     began_at: Timestamp,
+    stored_at: Timestamp,
     details: StoredDetails,
 }
 
@@ -23,8 +26,13 @@ struct Started {
 pub(crate) enum Progress<R> {
     /// It is done.
     Done(R),
-    /// Time was up; so many details are known.
-    GoesOn(usize),
+    /// Time was up.
+    GoesOn {
+        /// So many details are known.
+        known: usize,
+        /// When the first call of this reading began.
+        began_at: Timestamp,
+    },
 }
 
 /// Reads within `time`, going on from what an earlier call has stored under `key`. What this one was told is stored if it does not get to its
@@ -46,6 +54,7 @@ pub(crate) async fn resume<R>(
         let started = Started {
             format_version: 1,
             began_at,
+            stored_at: ports.now(),
             details,
         };
         ports.put_packed(key, &started).await
@@ -70,7 +79,7 @@ pub(crate) async fn resume<R>(
             let stored = details.to_stored();
             let known = stored.answers.len();
             keep(stored).await?;
-            Ok(Progress::GoesOn(known))
+            Ok(Progress::GoesOn { known, began_at })
         }
     }
 }
@@ -80,6 +89,7 @@ async fn earlier(ports: &Ports, key: &str, now: Timestamp) -> Result<Option<Star
     match ports.read_packed::<Started>(key).await {
         Ok(started) => Ok(started.filter(|started| {
             !started.details.answers.is_empty()
+                && now.duration_since(started.stored_at) < LONGEST_PAUSE
                 && now.duration_since(started.began_at) < LONGEST_READING
         })),
         Err(failure) if failure.name == FailureName::StateCorrupt => Ok(None),

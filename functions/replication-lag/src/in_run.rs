@@ -4,21 +4,22 @@
 use std::time::Duration;
 
 use aws::{Failure, Invocation, Ports};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use recovery::plan::Plan;
 use recovery::replication::{MeasureAnswer, ProofProgress};
 use recovery::run::{Mode, RunDocument, Stage};
 use recovery::site::{RunId, RunToken};
 
-use crate::measure::{Work, as_last_seen, due, measured_sets, newest, open_all, prove, summed};
+use crate::measure::{
+    Opening, Work, as_last_seen, due, measured_sets, newest, open_all, prove, summed,
+};
 use crate::{Answer, Reach, freeze, held_back, measured, status};
 
 /// A failover's first look ends after this: people are waiting.
 const FIRST_LOOK: Duration = Duration::from_secs(10);
 /// A call between two looks at the decision ends after this: a decision must not wait.
 const WHILE_ASKING: Duration = Duration::from_secs(10);
-
-/// And after this in any case.
+/// And after this in any case, whatever hangs.
 const LONGEST_WHILE_ASKING: Duration = Duration::from_secs(30);
 
 /// What every call of a run has.
@@ -32,30 +33,55 @@ pub(crate) struct Task<'a> {
 }
 
 /// How long a call keeps at it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
+    /// People wait for the request.
+    FirstLook,
     /// People decide meanwhile.
     WhileAsking,
-    /// The target is touched next: as long as the invocation lasts.
+    /// As long as the invocation lasts: nobody waits, or the target is touched next.
     ToTheEnd,
 }
 
+/// What a call goes on from.
+#[derive(Clone, Copy)]
+struct Course {
+    since: Timestamp,
+    /// What went into the proof before.
+    spent_ms: i64,
+    patience: Patience,
+    /// Whether what is known is frozen although tables are still to be tried.
+    freezes_early: bool,
+}
+
 impl Task<'_> {
-    /// Before anybody is asked: a failover's first look, or all of the proof of a run that can wait.
+    /// Before anybody is asked: a failover's first look, or all of the proof of a run that can wait. A state machine that does not go on with the
+    /// proof gets all of it at once, too.
     pub(crate) async fn look(&self) -> Result<Answer, Failure> {
         let stage = Stage::RecoveryPoints;
         let document = self.ports.enter(self.run, self.token, stage).await?;
         if !document.is_in(stage) {
             return Ok(frozen());
         }
-        let since = document.entered_at(stage, self.ports.now());
-        let asks_early = document.mode == Mode::Failover;
-        let time = if asks_early {
-            self.invocation.left().min(self.scaled(FIRST_LOOK))
-        } else {
-            self.invocation.left()
+        let now = self.ports.now();
+        let since = document.entered_at(stage, now);
+        let asks_early = document.mode == Mode::Failover && document.is_called_again();
+        let course = Course {
+            since,
+            // Whoever waits for all of it waits no longer than the plan says, whatever the calls did meanwhile.
+            spent_ms: if asks_early {
+                0
+            } else {
+                millis(now.duration_since(since))
+            },
+            patience: if asks_early {
+                Patience::FirstLook
+            } else {
+                Patience::ToTheEnd
+            },
+            freezes_early: asks_early,
         };
-        let (answer, _) = self.proven(&document, since, time, asks_early).await?;
+        let (answer, _) = self.proven(&document, course).await?;
         Ok(answer)
     }
 
@@ -67,15 +93,18 @@ impl Task<'_> {
         let Some(proof) = document.evidence.proof.filter(ProofProgress::is_open) else {
             return Ok(frozen());
         };
-        let time = match patience {
-            Patience::WhileAsking => self.invocation.left().min(self.scaled(WHILE_ASKING)),
-            Patience::ToTheEnd => self.invocation.left(),
+        let course = Course {
+            since: proof.since,
+            spent_ms: proof.spent_ms,
+            patience,
+            freezes_early: true,
         };
-        let proving = self.proven(&document, proof.since, time, true);
+        let proving = self.proven(&document, course);
         let proven = match patience {
-            // Whatever hangs, people's decision does not wait for it; what was found by then is stored, table by table.
-            Patience::WhileAsking => tokio::time::timeout(LONGEST_WHILE_ASKING, proving).await,
             Patience::ToTheEnd => Ok(proving.await),
+            Patience::FirstLook | Patience::WhileAsking => {
+                tokio::time::timeout(self.scaled(LONGEST_WHILE_ASKING), proving).await
+            }
         };
         let Ok(proven) = proven else {
             return Ok(Answer {
@@ -99,9 +128,7 @@ impl Task<'_> {
     async fn proven(
         &self,
         document: &RunDocument,
-        since: Timestamp,
-        time: Duration,
-        freezes_early: bool,
+        course: Course,
     ) -> Result<(Answer, ProofProgress), Failure> {
         let Self {
             ports,
@@ -110,33 +137,47 @@ impl Task<'_> {
             token,
             ..
         } = *self;
-        let (now, from) = (ports.now(), document.from);
-        let limit = plan.replication.run_limit_seconds.signed() - now.duration_since(since);
-        let limit = Duration::try_from(limit).unwrap_or_default();
-        let time = time.min(limit);
+        let (now, from, since) = (ports.now(), document.from, course.since);
+        let limit_ms = millis(plan.replication.run_limit_seconds.signed());
+        let left = limit_ms.saturating_sub(course.spent_ms).max(0);
+        let time = self
+            .time(course.patience)
+            .min(Duration::from_millis(left.unsigned_abs()));
+        let end = tokio::time::Instant::now() + time;
         let before = newest(ports, from).await;
-        let mut work = open_all(ports, plan, reach, from, since, time).await?;
+        let opening = match course.patience {
+            // What the other calls have found is enough for this one.
+            Patience::WhileAsking => Opening {
+                find_before: Timestamp::MIN,
+                compares: false,
+                time,
+            },
+            Patience::FirstLook | Patience::ToTheEnd => Opening {
+                find_before: since,
+                compares: true,
+                time,
+            },
+        };
+        let mut work = open_all(ports, plan, reach, from, opening).await?;
+        let time = end.saturating_duration_since(tokio::time::Instant::now());
         let (proven, listed) = futures::join!(
             prove(ports, plan, &mut work, Some(since), time),
             held_back::list(ports, plan, &reach.buckets, document, token, time),
         );
         proven?;
         listed?;
-        let passed = Duration::try_from(ports.now().duration_since(now)).unwrap_or_default();
-        let open = if passed < limit {
-            self.open(&work, since)
-        } else {
-            0
-        };
+        let spent_ms = course.spent_ms + millis(ports.now().duration_since(now));
         let proof = ProofProgress {
             since,
             total: work.iter().map(|w| w.measured.book.tables.len()).sum(),
-            open,
+            untried: self.untried(&work, since),
+            spent_ms,
+            is_over: spent_ms >= limit_ms,
         };
-        if open > 0 && !freezes_early {
+        if proof.is_open() && !course.freezes_early {
             let answer = Answer {
                 answer: MeasureAnswer::Continue,
-                reason: format!("{open} tables are still to be proven"),
+                reason: format!("{} tables are still to be proven", proof.untried),
             };
             return Ok((answer, proof));
         }
@@ -151,13 +192,22 @@ impl Task<'_> {
         };
         freeze::freeze(ports, plan, document, token, frozen).await?;
         let mut answer = measured(&status);
-        if proof.is_open() {
+        if proof.untried > 0 {
             answer.reason = format!("{}; {}", answer.reason, proof.in_words());
         }
         Ok((answer, proof))
     }
 
-    fn open(&self, work: &[Work<'_>], since: Timestamp) -> usize {
+    fn time(&self, patience: Patience) -> Duration {
+        let left = self.invocation.left();
+        match patience {
+            Patience::FirstLook => left.min(self.scaled(FIRST_LOOK)),
+            Patience::WhileAsking => left.min(self.scaled(WHILE_ASKING)),
+            Patience::ToTheEnd => left,
+        }
+    }
+
+    fn untried(&self, work: &[Work<'_>], since: Timestamp) -> usize {
         let due = |w| due(self.ports, self.plan, w, Some(since)).len();
         work.iter().map(due).sum()
     }
@@ -165,6 +215,10 @@ impl Task<'_> {
     fn scaled(&self, time: Duration) -> Duration {
         time.div_f64(self.ports.time_scale)
     }
+}
+
+fn millis(time: SignedDuration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn frozen() -> Answer {

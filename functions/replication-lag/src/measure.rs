@@ -27,6 +27,17 @@ pub(crate) struct Work<'a> {
     pub(crate) measured: Measured<'a>,
 }
 
+/// How data sets are opened.
+#[derive(Clone, Copy)]
+pub(crate) struct Opening {
+    /// Tables are looked for if that was last done before this.
+    pub(crate) find_before: Timestamp,
+    /// Whether the logs of both sides are compared.
+    pub(crate) compares: bool,
+    /// All of it takes no longer.
+    pub(crate) time: Duration,
+}
+
 /// By the schedule.
 pub(crate) async fn scheduled(
     ports: &Ports,
@@ -40,7 +51,17 @@ pub(crate) async fn scheduled(
     let find_before = ports.now() - plan.replication.prove_every_seconds.signed();
     let (watched, work) = futures::join!(
         watch_all(ports, plan, reach, from, before.as_ref()),
-        open_all(ports, plan, reach, from, find_before, invocation.left()),
+        open_all(
+            ports,
+            plan,
+            reach,
+            from,
+            Opening {
+                find_before,
+                compares: true,
+                time: invocation.left()
+            }
+        ),
     );
     let mut work = work?;
     let mut status = publish(ports, plan, from, &watched, &work).await?;
@@ -91,7 +112,17 @@ pub(crate) async fn drain(
     let before = newest(ports, from).await;
     let (watched, work) = futures::join!(
         watch_all(ports, plan, reach, from, before.as_ref()),
-        open_all(ports, plan, reach, from, since, time),
+        open_all(
+            ports,
+            plan,
+            reach,
+            from,
+            Opening {
+                find_before: since,
+                compares: true,
+                time
+            }
+        ),
     );
     let mut work = work?;
     prove(ports, plan, &mut work, Some(since), time).await?;
@@ -126,18 +157,17 @@ pub(crate) async fn newest(ports: &Ports, from: SiteLabel) -> Option<Replication
     stored.filter(|status| status.from == from)
 }
 
-/// Opens every Delta data set, looks for its tables if that was not done since `find_before`, compares the logs, and stores it.
+/// Opens every Delta data set, looks for its tables and compares the logs as it is told, and stores it.
 pub(crate) async fn open_all<'a>(
     ports: &Ports,
     plan: &'a Plan,
     reach: &Reach,
     from: SiteLabel,
-    find_before: Timestamp,
-    time: Duration,
+    opening: Opening,
 ) -> Result<Vec<Work<'a>>, Failure> {
     let sets = plan
         .delta_sets()
-        .map(|set| open_one(ports, plan, reach, set, from, find_before, time));
+        .map(|set| open_one(ports, plan, reach, set, from, opening));
     futures::future::join_all(sets).await.into_iter().collect()
 }
 
@@ -147,24 +177,29 @@ async fn open_one<'a>(
     reach: &Reach,
     set: &'a DeltaSet,
     from: SiteLabel,
-    find_before: Timestamp,
-    time: Duration,
+    opening: Opening,
 ) -> Result<Work<'a>, Failure> {
     let stored: Option<Value> = ports.read(&keys::table_book(&set.name)).await?;
     let mut book = understood(stored, from).unwrap_or_else(|| TableBook::empty(from));
     let mut problems = Vec::new();
     let open = match OpenSet::open(plan, set, from, &reach.open).await {
         Ok(open) => {
-            if book.found_at.is_none_or(|found| found < find_before) {
+            if book
+                .found_at
+                .is_none_or(|found| found < opening.find_before)
+            {
                 // Half of the time at most: what is known already must be measured, too.
-                if let Err(why) = open.find(&mut book, time / 2, ports.now()).await {
+                if let Err(why) = open.find(&mut book, opening.time / 2, ports.now()).await {
                     problems.push(format!("the tables could not be looked for: {why}"));
                 }
             }
-            let limit = plan.replication.source_timeout_seconds.duration();
-            let comparing = open.compare_logs(&mut book, limit);
-            if tokio::time::timeout(time, comparing).await.is_err() {
-                problems.push("not all logs could be compared in time".to_owned());
+            if opening.compares {
+                let limit = plan.replication.source_timeout_seconds.duration();
+                let comparing = open.compare_logs(&mut book, limit);
+                let comparing = tokio::time::timeout(opening.time / 2, comparing);
+                if comparing.await.is_err() {
+                    problems.push("not all logs could be compared in time".to_owned());
+                }
             }
             Some(open)
         }

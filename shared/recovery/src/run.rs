@@ -20,6 +20,11 @@ pub use ended::outcome_of;
 /// The version of `runs/<id>/run.json`.
 pub const RUN_FORMAT: u32 = 1;
 
+/// What the state machine beside this version understands. An execution keeps the definition that it began with, also while functions are
+/// deployed: what a definition does not know is not answered to it. 0 is the first; 1 calls again for a proof or a reading that goes on, and
+/// asks anew for a loss that was not accepted.
+pub const MACHINE: u32 = 1;
+
 /// What a run does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -234,6 +239,9 @@ pub struct RunDocument {
     pub attempt: u32,
     /// The execution that acts for it now.
     pub token: RunToken,
+    /// What its state machine understands: see [`MACHINE`].
+    #[serde(default)]
+    pub machine: u32,
     /// The epoch in which it began. It may only go on in this one, or in the one that its own commit made.
     pub epoch: Epoch,
     /// The site that is left.
@@ -276,6 +284,12 @@ pub enum ResumeAt {
 }
 
 impl RunDocument {
+    /// Whether its state machine goes on with a proof or a reading, and asks anew on its way.
+    #[must_use]
+    pub const fn is_called_again(&self) -> bool {
+        self.machine >= 1
+    }
+
     /// What is restored at the target.
     #[must_use]
     pub fn baseline(&self) -> &BaselinePointer {

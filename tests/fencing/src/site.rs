@@ -319,7 +319,7 @@ impl Site {
     ) -> Result<(), Trouble> {
         let now = self.ports.now();
         let run = json!({
-            "format_version": 1, "run": RUN, "plan": self.plan.name, "mode": mode, "attempt": 1, "token": EXECUTION,
+            "format_version": 1, "run": RUN, "plan": self.plan.name, "mode": mode, "attempt": 1, "token": EXECUTION, "machine": recovery::run::MACHINE,
             "epoch": 0, "from": from, "target": from.other(), "begun_at": now,
             "evidence": {
                 "verdict": null, "actionable": true, "failing_since": null, "signals": [], "replication": null,

@@ -59,9 +59,11 @@ fn answers(package: &str, phase: Option<&str>) -> Option<BTreeSet<String>> {
             }
         }
         ("check-readiness", Some(phase)) => {
-            let [ready, not_ready, pending] = values!(ReadinessAnswer: Ready, NotReady, Pending);
+            let [ready, not_ready, unaccepted, pending] =
+                values!(ReadinessAnswer: Ready, NotReady, Unaccepted, Pending);
             match phase {
-                "target" | "recheck" | "sources" => names([ready, not_ready, pending]),
+                "target" | "sources" => names([ready, not_ready, pending]),
+                "recheck" => names([ready, not_ready, unaccepted, pending]),
                 _ => return None,
             }
         }

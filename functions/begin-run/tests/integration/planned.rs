@@ -113,6 +113,7 @@ async fn begin(ports: &Ports, input: Value) -> Result<Answer, Failure> {
         input,
         name: "run-1".to_owned(),
         execution: RunToken::new("arn:run-1"),
+        machine: recovery::run::MACHINE.to_string(),
     };
     handle(
         event,
@@ -215,6 +216,7 @@ async fn a_failover_takes_the_lock_from_a_drill_and_nobody_takes_it_from_a_failo
         input: json!({"mode": mode}),
         name: name.to_owned(),
         execution: RunToken::new(format!("arn:{name}")),
+        machine: recovery::run::MACHINE.to_string(),
     };
     let run = |event| {
         let ports = ports.clone();

@@ -23,6 +23,8 @@ pub(crate) struct Lake {
     source: Arc<InMemory>,
     replica: Arc<InMemory>,
     dark: Arc<AtomicBool>,
+    /// The standby's bucket hangs.
+    stalled: Arc<AtomicBool>,
     /// A port that takes connections and never answers.
     silent: TcpListener,
     next: BTreeMap<String, u64>,
@@ -34,6 +36,7 @@ impl Lake {
             source: Arc::new(InMemory::new()),
             replica: Arc::new(InMemory::new()),
             dark: Arc::new(AtomicBool::new(false)),
+            stalled: Arc::new(AtomicBool::new(false)),
             silent: TcpListener::bind("127.0.0.1:0").unwrap(),
             next: BTreeMap::new(),
         }
@@ -44,17 +47,24 @@ impl Lake {
         self.dark.store(true, Ordering::SeqCst);
     }
 
+    /// The standby's bucket hangs, or answers again.
+    pub(crate) fn stall(&self, stalls: bool) {
+        self.stalled.store(stalls, Ordering::SeqCst);
+    }
+
     pub(crate) fn open(&self) -> OpenPrefix {
         let (source, replica) = (Arc::clone(&self.source), Arc::clone(&self.replica));
-        let (dark, port) = (
+        let (dark, stalled, port) = (
             Arc::clone(&self.dark),
+            Arc::clone(&self.stalled),
             self.silent.local_addr().unwrap().port(),
         );
         Arc::new(move |region: &Region, at: &BucketPrefix| {
             let address = format!("s3://{}/{}", at.bucket, at.prefix);
             let root = Path::from(at.prefix.as_str());
             let is_source = region.as_str() == PRIMARY;
-            if is_source && dark.load(Ordering::SeqCst) {
+            let hangs = if is_source { &dark } else { &stalled };
+            if hangs.load(Ordering::SeqCst) {
                 let store = AmazonS3Builder::new()
                     .with_bucket_name(&at.bucket)
                     .with_region(PRIMARY)

@@ -85,21 +85,17 @@ fn at_once(table: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_run_does_not_wait_longer_for_proofs_than_its_plan_allows() {
-    let policy = json!({"run_limit_seconds": 1});
-    let mut at = Setting::new(json!([delta("lake", "Tables", "sales")]), json!([]), policy).await;
+async fn a_run_that_can_wait_does_not_wait_longer_for_proofs_than_its_plan_allows() {
+    let (mut at, run, token) = begin_unproven(Mode::Switchover).await;
     at.lake.replicated("sales/orders", ago(900)).await;
-    let event = begin(&at).await;
+    at.find_only().await;
     at.ports
-        .enter(
-            &RunId::new("run-1"),
-            &RunToken::new("arn:run-1"),
-            Stage::RecoveryPoints,
-        )
+        .enter(&run, &token, Stage::RecoveryPoints)
         .await
         .unwrap();
-    at.later(2);
-    let answer = at.call(event).await.unwrap();
+    let limit = at.ports.plan().await.unwrap().replication.run_limit_seconds;
+    at.later(i64::from(limit.0));
+    let answer = at.call(Event::Run { run, token }).await.unwrap();
     assert_eq!(answer.answer, MeasureAnswer::Measured);
     let run: RunDocument = at.read("runs/run-1/run.json");
     let status = run.evidence.replication.unwrap();
@@ -175,8 +171,8 @@ async fn people_are_asked_about_a_failover_after_a_first_look_and_the_proof_goes
 }
 
 #[tokio::test]
-async fn what_is_left_of_the_proof_is_done_before_the_target_is_touched_or_the_plans_time_is_over()
-{
+async fn only_the_time_that_goes_into_the_proof_counts_and_when_it_is_over_what_is_unknown_stays_so()
+ {
     let (mut at, run, token) = begin_unproven(Mode::Failover).await;
     at.lake.replicated("sales/orders", ago(900)).await;
     at.find_only().await;
@@ -185,19 +181,77 @@ async fn what_is_left_of_the_proof_is_done_before_the_target_is_touched_or_the_p
         token: token.clone(),
     };
     at.call_for(look, Duration::ZERO).await.unwrap();
+    // The target is read, people think, the fence takes its time: nobody proves meanwhile.
+    let limit = at.ports.plan().await.unwrap().replication.run_limit_seconds;
+    at.later(i64::from(limit.0));
     let finish = Event::Finish { run, token };
     let cut = at.call_for(finish.clone(), Duration::ZERO).await.unwrap();
     assert_eq!(cut.answer, MeasureAnswer::Continue, "{}", cut.reason);
-    let limit = at.ports.plan().await.unwrap().replication.run_limit_seconds;
-    at.later(i64::from(limit.0));
-    let late = at.call_for(finish, Duration::ZERO).await.unwrap();
+    let mut document: Value = at.read("runs/run-1/run.json");
+    document["evidence"]["proof"]["spent_ms"] = json!(i64::from(limit.0) * 1000);
+    at.ports
+        .put("runs/run-1/run.json", &document)
+        .await
+        .unwrap();
+    at.lake.stall(true);
+    let late = at.call(finish).await.unwrap();
     assert_eq!(late.answer, MeasureAnswer::Measured, "{}", late.reason);
+    assert!(
+        late.reason.contains("only 0 of 1 tables"),
+        "{}",
+        late.reason
+    );
     let run: RunDocument = at.read("runs/run-1/run.json");
     let status = run.evidence.replication.unwrap();
     assert_eq!(
         status.data_sets[0].recovery_point, None,
         "unknown stays unknown"
     );
+}
+
+/// A standby whose bucket hangs keeps nobody from being asked, and nobody's decision from being looked at.
+#[tokio::test]
+async fn neither_the_request_nor_the_decision_waits_for_a_proof_that_hangs() {
+    let (mut at, run, token) = begin_unproven(Mode::Failover).await;
+    at.ports.time_scale = 20.0;
+    at.lake.replicated("sales/orders", ago(900)).await;
+    at.find_only().await;
+    at.lake.stall(true);
+    let call = async |event: Event| {
+        let call = at.call_for(event, Duration::from_secs(600));
+        let deadline = Duration::from_secs(60);
+        tokio::time::timeout(deadline, call).await.unwrap().unwrap()
+    };
+    let look = call(Event::Run {
+        run: run.clone(),
+        token: token.clone(),
+    });
+    assert_eq!(look.await.answer, MeasureAnswer::Measured);
+    let prove = Event::Prove { run, token };
+    assert_eq!(call(prove.clone()).await.answer, MeasureAnswer::Continue);
+    at.lake.stall(false);
+    assert_eq!(call(prove).await.answer, MeasureAnswer::Measured);
+}
+
+/// The definition of an execution is that with which it began, also when functions are deployed meanwhile.
+#[tokio::test]
+async fn a_state_machine_that_does_not_go_on_with_the_proof_gets_all_of_it_at_once() {
+    let (mut at, run, token) = begin_unproven(Mode::Failover).await;
+    at.lake.replicated("sales/orders", ago(900)).await;
+    at.find_only().await;
+    let mut document: Value = at.read("runs/run-1/run.json");
+    document.as_object_mut().unwrap().remove("machine");
+    at.ports
+        .put("runs/run-1/run.json", &document)
+        .await
+        .unwrap();
+    let look = Event::Run { run, token };
+    let first = at.call_for(look.clone(), Duration::ZERO).await.unwrap();
+    assert_eq!(first.answer, MeasureAnswer::Continue, "{}", first.reason);
+    let second = at.call(look).await.unwrap();
+    assert_eq!(second.answer, MeasureAnswer::Measured);
+    let run: RunDocument = at.read("runs/run-1/run.json");
+    assert!(!run.evidence.proof.unwrap().is_open());
 }
 
 #[tokio::test]

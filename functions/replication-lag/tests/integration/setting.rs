@@ -120,7 +120,7 @@ pub(crate) fn begun(at: &Setting, mode: Mode, from: SiteLabel, epoch: u64) -> Ru
     let now = at.ports.now();
     let is_failing = mode == Mode::Failover;
     serde_json::from_value(json!({
-        "format_version": 1, "run": "run-1", "plan": "lakehouse", "mode": mode, "attempt": 1, "token": "arn:run-1", "epoch": epoch,
+        "format_version": 1, "run": "run-1", "plan": "lakehouse", "mode": mode, "attempt": 1, "token": "arn:run-1", "machine": recovery::run::MACHINE, "epoch": epoch,
         "from": from, "target": from.other(), "begun_at": now,
         "evidence": {
             "verdict": if is_failing { "RegionDown" } else { "Healthy" }, "actionable": is_failing,

@@ -406,11 +406,13 @@ mod tests {
             };
             message(&Brief::of(request, known), "reminder").text
         };
-        let proof = |open| {
+        let proof = |untried| {
             Some(crate::replication::ProofProgress {
                 since: run_began(),
                 total: 3,
-                open,
+                untried,
+                spent_ms: 0,
+                is_over: false,
             })
         };
         request.losses.clear();

@@ -1,7 +1,7 @@
 //! The approval: a question to people, and the documents in which they answer. The state machine polls them; no token
 //! exists that could leak.
 //!
-//! 1. [`request`]: what is asked, what the approver takes upon himself, and what both are bound to;
+//! 1. [`request`]: what is asked and bound to what, [`overrides`]: what the approver takes upon himself;
 //! 2. [`decision`]: who decided what, through which door, and the one rule by which a decision counts;
 //! 3. [`standing`]: whether a request can still be answered;
 //! 4. [`progress`]: ask, remind, escalate, expire;
@@ -14,6 +14,7 @@ pub mod decision;
 pub mod forecast;
 pub mod link;
 pub mod message;
+pub mod overrides;
 pub mod progress;
 pub mod request;
 pub mod standing;
@@ -24,8 +25,9 @@ pub use decision::{Choice, Decision, Decisions, Door, End, Receipt, Wish, record
 pub use forecast::{Forecast, forecast};
 pub use link::{LinkKeys, LinkRefusal};
 pub use message::{Message, message};
+pub use overrides::Override;
 pub use progress::{ApprovalAnswer, Step, Telling, next};
-pub use request::{Address, ApprovalId, Asked, Loss, Override, Question, Request};
+pub use request::{Address, ApprovalId, Asked, Loss, Question, Request};
 pub use standing::{Standing, standing};
 pub use view::{View, Views};
 

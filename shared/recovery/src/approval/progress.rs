@@ -68,6 +68,10 @@ pub fn next(
     if let Err(changed) = asked.still(request) {
         return open((request.attempt == asked.run.attempt).then_some(changed));
     }
+    if decisions.is_none() && asked.is_within_the_rules_by_now(request) {
+        let changed = "the proof has ended, and no loss is above its objective any more";
+        return open(Some(changed.to_owned()));
+    }
     // A decision on another digest is none on this.
     let last = decisions
         .filter(|d| d.id == request.id && d.digest == request.digest)

@@ -253,7 +253,8 @@ fn what_goes_beyond_the_rules_is_accepted_by_name_or_not_at_all() {
             Override::LossAboveObjective {
                 name: "lake".into(),
                 loss_seconds: None,
-                objective_seconds: 900
+                objective_seconds: 900,
+                provisional: false,
             },
         ]
     );

@@ -109,6 +109,14 @@ pub fn may_approve(known: Automatic<'_>, now: Timestamp) -> Result<String, Vec<S
         "what was asked held something that a person must accept".to_owned(),
     );
     found(
+        asked
+            .run
+            .evidence
+            .proof
+            .is_some_and(|proof| proof.is_open()),
+        "the recovery points are still being proven".to_owned(),
+    );
+    found(
         asked.losses.is_empty(),
         "nobody knows how much data would be lost".to_owned(),
     );

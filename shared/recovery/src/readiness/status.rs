@@ -106,6 +106,8 @@ pub enum ReadinessAnswer {
     Ready,
     /// Something blocks.
     NotReady,
+    /// Nothing blocks but a loss that the approval did not accept: people are asked again.
+    Unaccepted,
     /// Not known yet: the target is not read to its end, or data sources do not answer, or not for long enough. Look again.
     Pending,
 }

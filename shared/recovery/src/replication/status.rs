@@ -35,31 +35,31 @@ pub struct ProofProgress {
     pub since: Timestamp,
     /// Tables.
     pub total: usize,
-    /// Tables that were not tried yet. 0 too when the plan's time is over: what was not tried then stays unknown.
-    pub open: usize,
+    /// Tables that were not tried yet.
+    pub untried: usize,
+    /// Milliseconds that went into it. Only these count against the plan's time: nobody proves while a run reads its target or waits.
+    pub spent_ms: i64,
+    /// The plan's time is over: what was not tried stays as it was known before, or unknown.
+    pub is_over: bool,
 }
 
 impl ProofProgress {
     /// Whether it goes on.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        self.open > 0
+        self.untried > 0 && !self.is_over
     }
 
     /// In words, for people.
     #[must_use]
     pub fn in_words(&self) -> String {
+        let (total, tried) = (self.total, self.total.saturating_sub(self.untried));
         if self.is_open() {
-            let tried = self.total.saturating_sub(self.open);
-            format!(
-                "{tried} of {} tables are proven so far; it goes on while people decide",
-                self.total
-            )
+            format!("{tried} of {total} tables are proven so far; it goes on while people decide")
+        } else if self.untried > 0 {
+            format!("only {tried} of {total} tables could be proven within the plan's time")
         } else {
-            format!(
-                "all {} tables have been proven, as far as the plan's time allows",
-                self.total
-            )
+            format!("all {total} tables were tried")
         }
     }
 }

@@ -9,6 +9,7 @@ use check_readiness::Event;
 use fencing::site::{EXECUTION, RUN, SITE};
 use fencing::{Pace, Site};
 use recovery::baseline::BaselinePointer;
+use recovery::failure::FailureName;
 use recovery::kind::Kind;
 use recovery::readiness::ReadinessAnswer;
 use recovery::run::{CaptureAnswer, Mode, Stage};
@@ -232,5 +233,61 @@ async fn a_standby_that_is_never_read_to_its_end_does_not_hold_a_run_for_ever() 
         late.message.contains("could not be read within 60 min"),
         "{late}"
     );
+    site.stop().await;
+}
+
+/// A loss that the proof has found since the approval was no end that a resume could leave.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_asked_again_if_nothing_but_an_unaccepted_loss_stands_in_the_way() {
+    let site = leaving().await;
+    let example: Value =
+        serde_json::from_str(include_str!("../../../../infra/plan.example.json")).unwrap();
+    let mut plan: Value = site.ports.read(keys::PLAN).await.unwrap().unwrap();
+    plan["data_sets"] = example["data_sets"].clone();
+    site.ports.put(keys::PLAN, &plan).await.unwrap();
+    let asked = site.check(recheck(), LONG).await.unwrap();
+    assert_eq!(
+        asked.answer,
+        ReadinessAnswer::Unaccepted,
+        "{}",
+        asked.reason
+    );
+    let run = site.ports.run(&RunId::new(RUN)).await.unwrap();
+    assert!(!run.is_done(Stage::Recheck));
+
+    // Nor is anything else forgiven by that.
+    let gone = json!({"method": "GET", "path": "/api/2.0/alerts", "kind": "status", "status": 200, "body": {}});
+    site.control_standby("faults", &gone).await.unwrap();
+    let blocked = site.check(recheck(), LONG).await.unwrap();
+    assert_eq!(blocked.answer, ReadinessAnswer::NotReady);
+    site.no_more_faults_at_standby().await.unwrap();
+
+    // The first state machine knows no such answer.
+    first_machine(&site).await;
+    let ended = site.check(recheck(), LONG).await.unwrap();
+    assert_eq!(ended.answer, ReadinessAnswer::NotReady);
+    site.stop().await;
+}
+
+/// The run is one of the first state machine.
+async fn first_machine(site: &Site) {
+    let (run, token) = (RunId::new(RUN), RunToken::new(EXECUTION));
+    site.ports
+        .change_own_run(&run, &token, |d| d.machine = 0)
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_state_machine_repeats_a_reading_that_goes_on_as_what_passes() {
+    let site = leaving().await;
+    first_machine(&site).await;
+    let hangs = json!({"method": "GET", "path": BATCH, "kind": "hang"});
+    site.control_standby("faults", &hangs).await.unwrap();
+    let cut = site.check(target(), Duration::from_secs(1)).await;
+    assert_eq!(cut.unwrap_err().name, FailureName::Transient);
+    site.no_more_faults_at_standby().await.unwrap();
+    let whole = site.check(target(), LONG).await.unwrap();
+    assert_eq!(whole.answer, ReadinessAnswer::Ready, "{}", whole.reason);
     site.stop().await;
 }

@@ -40,3 +40,17 @@ promises! {
         "a phase twice" => |d| d.machine["States"]["ActivateCompute"]["Parameters"]["Payload"]["phase"] = json!("Pools"),
         "the target is never looked at again" => |d| d.machine["States"]["RecheckReadiness"]["Parameters"]["Payload"]["phase"] = json!("target");
 }
+
+/// Functions answer a run only what its own machine understands.
+#[test]
+fn the_machine_says_what_it_understands() {
+    let documents = infrastructure::Documents::read().unwrap();
+    let said = documents
+        .machine
+        .pointer("/States/BeginRun/Parameters/Payload/machine");
+    let known = recovery::run::MACHINE.to_string();
+    assert_eq!(
+        said.and_then(serde_json::Value::as_str),
+        Some(known.as_str())
+    );
+}

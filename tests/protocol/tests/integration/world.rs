@@ -93,6 +93,7 @@ pub(crate) async fn execute(ports: &Ports, name: &str, input: Value) -> Result<(
         input,
         name: name.to_owned(),
         execution: token(name),
+        machine: recovery::run::MACHINE.to_string(),
     };
     begin_run::handle(event, ports, &MemoryExecutions::default(), &invocation())
         .await
@@ -208,6 +209,7 @@ pub(crate) async fn begin_as(ports: &Ports, executions: &MemoryExecutions) -> Re
         input: json!({"mode": "failover"}),
         name: "run-1".to_owned(),
         execution: token("run-1"),
+        machine: recovery::run::MACHINE.to_string(),
     };
     begin_run::handle(event, ports, executions, &invocation())
         .await
