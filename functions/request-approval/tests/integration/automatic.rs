@@ -7,9 +7,10 @@ use std::time::Duration;
 use aws::notices::MemoryNotices;
 use aws::{Failure, Invocation, Ports, keys};
 use jiff::Timestamp;
-use recovery::approval::{ApprovalAnswer, Choice, Door, Wish};
+use recovery::approval::{ApprovalAnswer, Choice, Door, Question, Wish};
 use recovery::incident::Incident;
 use recovery::plan::Plan;
+use recovery::replication::{Basis, ProofProgress};
 use recovery::run::{Mode, RunDocument};
 use recovery::signals::Signals;
 use recovery::site::{Region, RunId, RunToken, SiteLabel};
@@ -232,4 +233,134 @@ async fn without_the_opt_in_a_person_decides() {
     let waiting = world.settled().await;
     assert_eq!(waiting.answer, ApprovalAnswer::Pending);
     assert_eq!(waiting.reason, "waiting for a decision");
+}
+
+impl World {
+    /// The proof of the recovery points has come so far; `known`: whether it has found one.
+    async fn proven(&self, untried: usize, known: bool) {
+        let (run, token) = (RunId::new(RUN), RunToken::new("t"));
+        let since = at(200);
+        self.ports
+            .change_own_run(&run, &token, |d| {
+                let status = d.evidence.replication.as_mut().unwrap();
+                for set in &mut status.data_sets {
+                    set.recovery_point = known.then(|| at(-60));
+                    set.basis = known.then_some(Basis::Proof);
+                }
+                d.evidence.proof = Some(ProofProgress {
+                    since,
+                    total: 2,
+                    untried,
+                    spent_ms: 0,
+                    is_over: false,
+                });
+            })
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_plan_decides_on_no_unfinished_proof_and_on_what_the_finished_one_has_found() {
+    let world = World::new(|_| ()).await;
+    world.proven(1, false).await;
+    world.later(900, DownCause::ConnectTimeout).await;
+    let waiting = world.settled().await;
+    assert_eq!(waiting.answer, ApprovalAnswer::Proving);
+    assert!(
+        waiting.reason.contains("still being proven"),
+        "{}",
+        waiting.reason
+    );
+    let run = RunId::new(RUN);
+    let asked = world
+        .ports
+        .request(&run, &Question::Start)
+        .await
+        .unwrap()
+        .unwrap();
+    let said = asked.overrides[0].to_string();
+    assert!(said.contains("nobody knows yet"), "{said}");
+
+    // Known, and within the objective: what was asked to be accepted is not needed any more, so it is asked anew.
+    world.proven(0, true).await;
+    let void = world.ask().await;
+    assert_eq!(void.answer, ApprovalAnswer::Void, "{}", void.reason);
+    assert_eq!(
+        world.settled().await.reason,
+        "the plan has approved by itself"
+    );
+    assert_eq!(world.ask().await.answer, ApprovalAnswer::Approved);
+}
+
+/// An acceptance of what nobody knew yet is none of what is known later.
+#[tokio::test]
+async fn who_accepted_that_nobody_knows_yet_is_asked_anew_about_a_number() {
+    let world = World::new(|plan| {
+        plan.as_object_mut().unwrap().remove("automatic_failover");
+        plan["data_sets"][0]["rpo_seconds"] = json!(30);
+    })
+    .await;
+    world.proven(1, false).await;
+    assert_eq!(world.ask().await.answer, ApprovalAnswer::Proving);
+    let run = RunId::new(RUN);
+    let asked = world
+        .ports
+        .request(&run, &Question::Start)
+        .await
+        .unwrap()
+        .unwrap();
+    let wish = Wish {
+        decision: Choice::Approve,
+        who: "Ada".to_owned(),
+        why: "we need it".to_owned(),
+        via: Door::Invoke {
+            request: "r".to_owned(),
+        },
+        accepted: asked.overrides.clone(),
+    };
+    world.ports.record_decision(&asked.id, wish).await.unwrap();
+    assert_eq!(
+        world.ask().await.answer,
+        ApprovalAnswer::Approved,
+        "it stays unknown"
+    );
+    let (plan, document) = (
+        world.ports.plan().await.unwrap(),
+        world.ports.run(&run).await.unwrap(),
+    );
+    assert_eq!(
+        world
+            .ports
+            .unaccepted_losses(&plan, &document)
+            .await
+            .unwrap(),
+        []
+    );
+    world.proven(0, false).await;
+    let document = world.ports.run(&run).await.unwrap();
+    assert_eq!(
+        world
+            .ports
+            .unaccepted_losses(&plan, &document)
+            .await
+            .unwrap(),
+        []
+    );
+
+    world.proven(0, true).await;
+    let document = world.ports.run(&run).await.unwrap();
+    let unaccepted = world
+        .ports
+        .unaccepted_losses(&plan, &document)
+        .await
+        .unwrap();
+    assert_eq!(unaccepted.len(), 1, "60 s of an objective of 30");
+    let void = world.ask().await;
+    assert_eq!(void.answer, ApprovalAnswer::Void, "{}", void.reason);
+    assert_eq!(
+        world.ask().await.answer,
+        ApprovalAnswer::Pending,
+        "asked anew"
+    );
 }
