@@ -94,10 +94,6 @@ impl Debt {
     fn identity(&self) -> (Kind, &str) {
         (self.original.kind, self.original.key.as_str())
     }
-
-    fn is_of(&self, phase: Phase, original: &Resource) -> bool {
-        self.phase == phase && self.identity() == (original.kind, original.key.as_str())
-    }
 }
 
 impl Debts {
@@ -209,10 +205,8 @@ pub fn left_over(
         for (originals, twins) in pairs.of_kinds(is_ours) {
             match (originals.as_slice(), twins.as_slice()) {
                 ([original], [twin]) => {
-                    let before = record.debts.iter().find(|d| d.is_of(phase, original));
                     if unfinished.contains(&twin.subject())
                         || is_beyond_repair(phase, original, twin)
-                        || before.is_some_and(|debt| !debt.is_settled_by(twin))
                     {
                         left.push((original, "could not be made as recorded".to_owned()));
                     }

@@ -153,8 +153,14 @@ async fn a_resume_after_the_vouch_loses_nothing_of_what_it_leaves() {
     let unsettled = ports.state().await.unwrap().unsettled;
     assert_eq!(unsettled, Some(run_id()), "it changes the site again");
     leave(&ports, &["late", "third"]).await;
-    completed(&ports, "again").await.unwrap();
+    stopped(&ports, "again").await.unwrap();
+    let vouch = json!({"act": "vouch", "run": "run-1", "who": "Ada", "why": "looked again"});
+    act(&ports, vouch).await.unwrap();
     assert_eq!(owed(&ports).await, ["late", "third"]);
+    resume(&ports, "a third time").await.unwrap();
+    leave(&ports, &["third"]).await;
+    completed(&ports, "a third time").await.unwrap();
+    assert_eq!(owed(&ports).await, ["third"]);
 }
 
 /// A second failover begins before the first was settled, and is given up: whoever vouches for it owes what the first has left.
