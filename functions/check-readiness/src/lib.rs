@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use recovery::failure::FailureName;
 use recovery::plan::Plan;
 use recovery::readiness::{Readiness, ReadinessAnswer, Summary};
-use recovery::run::Stage;
+use recovery::run::{Mode, Stage};
 use recovery::site::{RunId, RunToken, SiteLabel};
 use serde::{Deserialize, Serialize};
 use sites::{Details, Purpose};
@@ -258,9 +258,11 @@ async fn in_run(
             )
         }));
     }
-    // People are asked again if that is all that stands in the way, and the machine can.
+    // In a failover people are asked again if that is all that stands in the way, and the machine can. A planned move leads back: its active
+    // site is fenced meanwhile.
     let is_only_loss = !unaccepted.is_empty() && readiness.answer() == ReadinessAnswer::Ready;
-    let asks_again = is_only_loss && entered.is_called_again();
+    let may_ask = entered.mode == Mode::Failover && entered.is_called_again();
+    let asks_again = is_only_loss && may_ask;
     if asks_again {
         readiness.notes.extend(unaccepted);
     } else {

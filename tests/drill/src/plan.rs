@@ -158,6 +158,8 @@ pub fn for_scenario(scenario: Scenario, warehouse: Option<&str>) -> Plan {
                 Scenario::SwitchoverUnverified
                 | Scenario::ResumedEverywhere
                 | Scenario::FailoverHalfDead => 8,
+                // A denial that is raised soon after it was lifted lingers for half a minute.
+                Scenario::SwitchoverGivenUp => 180,
                 _ => 60,
             }),
             call_timeout_seconds: Seconds(1),

@@ -155,9 +155,21 @@ impl Drill<'_> {
         let key = aws::keys::of_run(&RunId::new(run), "run.json");
         world
             .wait(&format!("{stage:?} of {run}"), STAGE_SECONDS, || async {
-                let run: Option<RunDocument> = world.read(&key).await?;
-                let there = run.is_some_and(|r| r.stages.iter().any(|s| s.stage == stage));
-                Ok(there.then_some(()))
+                let Some(run) = world.read::<RunDocument>(&key).await? else {
+                    return Ok(None);
+                };
+                if run.stages.iter().any(|s| s.stage == stage) {
+                    return Ok(Some(()));
+                }
+                match run.outcome {
+                    Some(outcome) => Err(DrillError::Aws(format!(
+                        "run {} ended in {} before {stage:?}: {}",
+                        run.run,
+                        outcome.as_str(),
+                        run.reason.unwrap_or_default()
+                    ))),
+                    None => Ok(None),
+                }
             })
             .await
     }

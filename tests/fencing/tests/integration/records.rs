@@ -262,10 +262,16 @@ async fn people_are_asked_again_if_nothing_but_an_unaccepted_loss_stands_in_the_
     assert_eq!(blocked.answer, ReadinessAnswer::NotReady);
     site.no_more_faults_at_standby().await.unwrap();
 
-    // The first state machine knows no such answer.
-    first_machine(&site).await;
-    let ended = site.check(recheck(), LONG).await.unwrap();
-    assert_eq!(ended.answer, ReadinessAnswer::NotReady);
+    // A planned move leads back, since its active site is fenced; and the first state machine knows no such answer.
+    let (run, token) = (RunId::new(RUN), RunToken::new(EXECUTION));
+    for (mode, machine) in [(Mode::Switchover, 1), (Mode::Failover, 0)] {
+        site.ports
+            .change_own_run(&run, &token, |d| (d.mode, d.machine) = (mode, machine))
+            .await
+            .unwrap();
+        let ended = site.check(recheck(), LONG).await.unwrap();
+        assert_eq!(ended.answer, ReadinessAnswer::NotReady, "{mode:?}");
+    }
     site.stop().await;
 }
 

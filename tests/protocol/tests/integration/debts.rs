@@ -186,6 +186,27 @@ async fn what_a_committed_run_left_is_owed_although_a_later_one_began_and_was_gi
 }
 
 #[tokio::test]
+async fn a_vouch_survives_every_failure() {
+    let stopped_in_the_middle = || async {
+        let ports = committed_with_two_left().await;
+        stopped(&ports, "run-1").await.unwrap();
+        ports
+    };
+    let vouch = async |ports: &Ports| {
+        let vouch = json!({"act": "vouch", "run": "run-1", "who": "Ada", "why": "looked"});
+        act(ports, vouch).await
+    };
+    survive(
+        stopped_in_the_middle,
+        vouch,
+        async |ports: &Ports, what: &str| {
+            assert_eq!(owed(ports).await, ["late", "later"], "{what}");
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_later_run_restores_what_is_owed_and_people_see_it_before_they_decide() {
     let ports = with_two_owed().await;
     capture(&ports, later(60), &[job("late", "PAUSED")]).await;
