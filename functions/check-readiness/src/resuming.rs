@@ -19,14 +19,15 @@ struct Started {
     format_version: u32,
     began_at: Timestamp,
     stored_at: Timestamp,
-    details: StoredDetails,
+    /// What it was told so far, which may be nothing; `None` once it was read to its end.
+    details: Option<StoredDetails>,
 }
 
 /// What became of a reading.
 pub(crate) enum Progress<R> {
-    /// It is done.
+    /// The site was read to its end.
     Done(R),
-    /// Time was up.
+    /// This call had to end before; the next one goes on.
     GoesOn {
         /// So many details are known.
         known: usize,
@@ -49,8 +50,8 @@ pub(crate) async fn resume<R>(
         earlier.is_some(),
         earlier.as_ref().map_or(now, |e| e.began_at),
     );
-    let details = Details::resumed(earlier.map(|earlier| earlier.details));
-    let keep = async |details: StoredDetails| {
+    let details = Details::resumed(earlier.and_then(|earlier| earlier.details));
+    let keep = async |details: Option<StoredDetails>| {
         let started = Started {
             format_version: 1,
             began_at,
@@ -62,15 +63,12 @@ pub(crate) async fn resume<R>(
     match tokio::time::timeout(time, read(&details)).await {
         Ok(Ok(done)) => {
             if was_started {
-                keep(StoredDetails::default()).await?;
+                keep(None).await?;
             }
             Ok(Progress::Done(done))
         }
         Ok(Err(failure)) => {
-            let stored = details.to_stored();
-            if !stored.answers.is_empty()
-                && let Err(second) = keep(stored).await
-            {
+            if let Err(second) = keep(Some(details.to_stored())).await {
                 tracing::warn!(%second, "what was read could not be stored");
             }
             Err(failure)
@@ -78,7 +76,7 @@ pub(crate) async fn resume<R>(
         Err(_) => {
             let stored = details.to_stored();
             let known = stored.answers.len();
-            keep(stored).await?;
+            keep(Some(stored)).await?;
             Ok(Progress::GoesOn { known, began_at })
         }
     }
@@ -88,7 +86,7 @@ pub(crate) async fn resume<R>(
 async fn earlier(ports: &Ports, key: &str, now: Timestamp) -> Result<Option<Started>, Failure> {
     match ports.read_packed::<Started>(key).await {
         Ok(started) => Ok(started.filter(|started| {
-            !started.details.answers.is_empty()
+            started.details.is_some()
                 && now.duration_since(started.stored_at) < LONGEST_PAUSE
                 && now.duration_since(started.began_at) < LONGEST_READING
         })),

@@ -29,6 +29,13 @@ pub(crate) async fn settle(ports: &Ports, run: &RunId) -> Result<String, Failure
                     since: lock.taken_at,
                 });
             }
+            // What was gathered is of the run that made the site active when this act began.
+            if state.unsettled.as_ref() == Some(run) && state.owing != owing {
+                return Err(Refusal::Changed {
+                    active: state.active_site,
+                    epoch: state.epoch,
+                });
+            }
             Ok(
                 if state.settle_run(run, owing.as_ref().map(|owing| (owing, owed.clone()))) {
                     Some(run.clone())

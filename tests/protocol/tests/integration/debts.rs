@@ -259,6 +259,25 @@ async fn a_list_that_is_gone_keeps_nobody_from_a_failover_and_is_given_up_by_its
     assert!(owed(&ports).await.is_empty());
 }
 
+/// A resume may be waiting for a list that is gone.
+#[tokio::test]
+async fn a_whole_list_can_be_given_up_while_a_run_is_unsettled_and_single_names_cannot() {
+    let ports = with_two_owed().await;
+    ports
+        .change_state(|state| {
+            state.unsettled = Some(run_id());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let blocked = give_up(&ports, &["late"]).await.unwrap_err();
+    assert_eq!(blocked.name, FailureName::Blocked, "{blocked}");
+    let pointer = ports.state().await.unwrap().debts.unwrap();
+    let list = json!({"act": "give-up", "digest": pointer.digest, "who": "Ada", "why": "lost"});
+    act(&ports, list).await.unwrap();
+    assert!(owed(&ports).await.is_empty());
+}
+
 #[tokio::test]
 async fn giving_up_by_name_survives_every_failure_and_leaves_the_rest_owed() {
     let one = async |ports: &Ports| match give_up(ports, &["late"]).await {
