@@ -15,7 +15,7 @@ use recovery::site::{RunId, SiteLabel};
 use recovery::verdict::judge;
 
 /// What the caller knows already.
-pub(crate) struct Known {
+pub(crate) struct EvidenceInput {
     pub(crate) incident: Option<RunId>,
     pub(crate) baseline: BaselinePointer,
     pub(crate) owed: Option<DebtsPointer>,
@@ -26,9 +26,9 @@ pub(crate) async fn evidence(
     ports: &Ports,
     plan: &Plan,
     from: SiteLabel,
-    known: Known,
+    known: EvidenceInput,
 ) -> Result<Evidence, Failure> {
-    let Known {
+    let EvidenceInput {
         incident,
         baseline,
         owed,

@@ -22,7 +22,7 @@ use recovery::users::{Move, UsersNotice};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::evidence::{Known, evidence, freeze};
+use crate::evidence::{EvidenceInput, evidence, freeze};
 use crate::input::Input;
 use crate::record::choose_record;
 
@@ -201,7 +201,7 @@ async fn begin(
         ));
     }
     let baseline = choose_record(ports, mode, from).await?;
-    let known = Known {
+    let known = EvidenceInput {
         incident: asked.incident,
         baseline,
         owed: state.debts.clone(),
@@ -328,7 +328,7 @@ async fn resume(
     if document.resume_at(fence_stands) == ResumeAt::Readiness {
         // A human is asked anew, so on what is known now.
         let baseline = choose_record(ports, mode, from).await?;
-        let known = Known {
+        let known = EvidenceInput {
             incident: None,
             baseline,
             owed: state.debts.clone(),

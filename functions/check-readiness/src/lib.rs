@@ -241,7 +241,7 @@ async fn in_run(
                 .map(|loss| format!("not accepted by the approval: {loss}")),
         );
         let proof = entered.evidence.proof.filter(|proof| proof.untried > 0);
-        readiness.notes.extend(proof.map(|proof| proof.in_words()));
+        readiness.notes.extend(proof.map(|proof| proof.describe()));
     } else {
         readiness.notes.extend(surroundings::listeners(ports).await);
         readiness

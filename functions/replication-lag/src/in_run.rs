@@ -57,7 +57,7 @@ struct Course {
 impl Task<'_> {
     /// Before anybody is asked: a failover's first look, or all of the proof of a run that can wait. A state machine that does not go on with the
     /// proof gets all of it at once, too.
-    pub(crate) async fn look(&self) -> Result<Answer, Failure> {
+    pub(crate) async fn prove_before_asking(&self) -> Result<Answer, Failure> {
         let stage = Stage::RecoveryPoints;
         let document = self.ports.enter(self.run, self.token, stage).await?;
         if !document.is_in(stage) {
@@ -87,7 +87,7 @@ impl Task<'_> {
 
     /// After the first look, until every table was tried or the plan's time for it is over. A run that was resumed after its approval goes on
     /// where it was.
-    pub(crate) async fn go_on(&self, patience: Patience) -> Result<Answer, Failure> {
+    pub(crate) async fn continue_proof(&self, patience: Patience) -> Result<Answer, Failure> {
         self.ports.require_lock(self.run, self.token).await?;
         let document = self.ports.run(self.run).await?;
         let Some(proof) = document.evidence.proof.filter(ProofProgress::is_open) else {
@@ -193,7 +193,7 @@ impl Task<'_> {
         freeze::freeze(ports, plan, document, token, frozen).await?;
         let mut answer = measured(&status);
         if proof.untried > 0 {
-            answer.reason = format!("{}; {}", answer.reason, proof.in_words());
+            answer.reason = format!("{}; {}", answer.reason, proof.describe());
         }
         Ok((answer, proof))
     }

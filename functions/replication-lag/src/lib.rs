@@ -100,9 +100,9 @@ pub async fn handle(
     };
     match &event {
         Event::Scheduled => measure::scheduled(ports, &plan, reach, invocation).await,
-        Event::Run { run, token } => task(run, token).look().await,
-        Event::Prove { run, token } => task(run, token).go_on(Patience::WhileAsking).await,
-        Event::Finish { run, token } => task(run, token).go_on(Patience::ToTheEnd).await,
+        Event::Run { run, token } => task(run, token).prove_before_asking().await,
+        Event::Prove { run, token } => task(run, token).continue_proof(Patience::WhileAsking).await,
+        Event::Finish { run, token } => task(run, token).continue_proof(Patience::ToTheEnd).await,
         Event::Drain { run, token } => {
             measure::drain(ports, &plan, reach, invocation, run, token).await
         }

@@ -269,7 +269,7 @@ fn proof(request: &Request, plan: &Plan, run: &RunDocument) -> Option<String> {
         .map(|now| super::message::loss(&now))
         .collect();
     if other.is_empty() {
-        return proof.is_open().then(|| proof.in_words());
+        return proof.is_open().then(|| proof.describe());
     }
     let named: Vec<&str> = other.iter().take(MOST_LOSSES).map(String::as_str).collect();
     let more = other.len().saturating_sub(MOST_LOSSES);
@@ -280,7 +280,7 @@ fn proof(request: &Request, plan: &Plan, run: &RunDocument) -> Option<String> {
     };
     Some(format!(
         "{}. By now: {}{more}",
-        proof.in_words(),
+        proof.describe(),
         named.join("; ")
     ))
 }

@@ -52,7 +52,7 @@ impl ProofProgress {
 
     /// In words, for people.
     #[must_use]
-    pub fn in_words(&self) -> String {
+    pub fn describe(&self) -> String {
         let (total, tried) = (self.total, self.total.saturating_sub(self.untried));
         if self.is_open() {
             format!("{tried} of {total} tables are proven so far; it goes on while people decide")
@@ -230,7 +230,7 @@ impl ReplicationStatus {
             let status = self.data_sets.iter().find(|d| d.name == *set.name());
             match status {
                 Some(status) if status.has_arrived(since) => None,
-                Some(status) => Some(status.in_words(since)),
+                Some(status) => Some(status.describe(since)),
                 None => Some(format!("{}: it was never measured", set.name())),
             }
         });
@@ -250,7 +250,7 @@ impl DataSetStatus {
         }
     }
 
-    fn in_words(&self, since: Timestamp) -> String {
+    fn describe(&self, since: Timestamp) -> String {
         let what = match (&self.tables, self.recovery_point) {
             (Some(tables), _) => format!(
                 "{} of {} tables lack their newest version, {} files are missing",
